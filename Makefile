@@ -1,0 +1,26 @@
+# Every target sets the environment up first; that costs nothing when it is already complete.
+PYTHON := .venv/bin/python
+CONFIG ?= configs/movielens_100k.yaml
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help setup run test lint format bench
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: ## create .venv with the locked dependencies
+	@python3.11 environment/bootstrap.py
+
+run: setup ## data in, a gated and pushed recommender out (CONFIG=configs/...yaml)
+	@$(PYTHON) pipeline.py run --config $(CONFIG)
+
+test: setup ## all tests that need no cluster and no GPU
+	@$(PYTHON) -m pytest
+
+lint: setup ## ruff and mypy
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+format: setup ## rewrite the code in house style
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .

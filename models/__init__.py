@@ -1,0 +1,1 @@
+"""Recommenders: the registry, archetypes, layers, losses and training."""

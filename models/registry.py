@@ -1,0 +1,95 @@
+"""The registry of recommenders: a model is one class that holds its hyperparameters and builds itself.
+
+Nothing here or in a registered file imports Keras before `build` is called, so that the command line can list and
+validate models in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from settings.features import FeatureRecord
+from settings.section import Section
+
+if TYPE_CHECKING:
+    import keras
+
+    from models.feature_space import FeatureSpace
+
+Task = Literal["retrieval", "ranking", "rating"]
+# Folders of `models/` whose modules hold registered classes.
+FAMILIES = ("baselines", "rating", "retrieval", "sequential", "ranking")
+
+_REGISTRY: dict[str, type[ModelParams]] = {}
+Params = TypeVar("Params", bound="ModelParams")
+
+
+class ModelParams(Section):
+    """A recommender's hyperparameters and its builder; subclass, declare fields, register.
+
+    Class attributes:
+      task: what the model answers; decides signatures, default loss and metrics.
+      paper: the reference, with a link.
+      needs: kinds of features without which the model has nothing to work on, for example `("sequence",)`.
+    """
+
+    name: str
+    task: ClassVar[Task]
+    paper: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def build(self, space: FeatureSpace) -> keras.Model:
+        """Return the untrained Keras model over the fields of `space`."""
+        raise NotImplementedError
+
+    def check_features(self, features: Sequence[FeatureRecord]) -> None:
+        """Refuse a configuration whose features lack a kind that the model needs.
+
+        Raises:
+          ValueError: with what is missing and which registered models fit.
+        """
+        kinds = {getattr(record, "kind", "") for record in features}
+        missing = [kind for kind in self.needs if kind not in kinds]
+        if missing:
+            fitting = sorted(n for n, p in registry().items() if p.task == self.task and kinds.issuperset(p.needs))
+            raise ValueError(
+                f"model {self.name!r} needs a feature of kind {missing[0]!r}, and `features` has only "
+                f"{sorted(kinds)}. {self.task.capitalize()} models that fit: {fitting}"
+            )
+
+
+def register(params: type[Params]) -> type[Params]:
+    """Class decorator: enter a model under the default of its `name` field."""
+    name = params.model_fields["name"].default
+    if name in _REGISTRY:
+        raise ValueError(f"model {name!r} is registered twice: {_REGISTRY[name]} and {params}")
+    _REGISTRY[name] = params
+    return params
+
+
+@cache
+def registry() -> dict[str, type[ModelParams]]:
+    """Return all models by name, in order of name, after importing every module of the families."""
+    for family in FAMILIES:
+        package = importlib.import_module(f"models.{family}")
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"models.{family}.{module.name}")
+    return dict(sorted(_REGISTRY.items()))
+
+
+def parse_params(value: Any) -> ModelParams:
+    """Return the params object of a `model:` section, `{"name": ..., hyperparameter: ...}`.
+
+    Raises:
+      ValueError: the name is missing or unknown, or a hyperparameter is wrong.
+    """
+    if isinstance(value, ModelParams):
+        return value
+    name = value.get("name") if isinstance(value, dict) else None
+    if name not in registry():
+        raise ValueError(f"name should be one of {list(registry())}. Received: {name!r}")
+    return registry()[name].model_validate(value)

@@ -1,0 +1,140 @@
+"""The Shortlist pipeline: `create_pipeline` is the DAG, `python pipeline.py` is the command line.
+
+             ┌─> StatisticsGen ─> SchemaGen ─> ExampleValidator     anomalies stop the run
+             │                                       │
+ExampleGen ──┼─> Transform <─────────────────────────┘
+             │       │
+             ├─> Trainer ──┬─> BaselineResolver ─> Evaluator        TFMA, then the gate
+             │             │                           │
+             └─────────────┴─> InfraValidator ─────> Pusher         only what passed both
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tfx.orchestration.pipeline import Pipeline
+
+    from settings.config import Config
+
+
+def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True) -> Pipeline:
+    """Return the TFX pipeline of one experiment; the same for every runner.
+
+    Args:
+      config: the validated configuration.
+      output_root: folder of artifacts, metadata and served versions.
+      enable_cache: reuse the outputs of nodes whose inputs, settings and code did not change.
+    """
+    # Imported here, not above: TFX takes many seconds, and `--help`, `validate` and `status` need none of it.
+    from tfx.components.statistics_gen.component import StatisticsGen
+    from tfx.components.trainer.component import Trainer
+    from tfx.components.transform.component import Transform
+    from tfx.dsl.components.common.resolver import Resolver
+    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+    from tfx.orchestration.pipeline import Pipeline
+    from tfx.proto import trainer_pb2, transform_pb2
+    from tfx.types.channel import Channel
+    from tfx.types.standard_artifacts import Model, ModelBlessing
+
+    import datasets
+    from components.evaluator import Evaluator
+    from components.example_gen import ExampleGen
+    from components.example_validator import ExampleValidator
+    from components.infra_validator import InfraValidator
+    from components.pusher import Pusher
+    from components.resolver import LatestOtherBlessedModel
+    from components.schema_gen import SchemaGen
+    from orchestration.fingerprint import code_fingerprint
+
+    blob = config.to_json()
+
+    example_gen = ExampleGen(data=config.data.model_dump_json(), fingerprint=datasets.fingerprint(config.data))
+    examples = example_gen.outputs["examples"]
+
+    statistics_gen = StatisticsGen(examples=examples, exclude_splits=["items", "users"])
+    statistics = statistics_gen.outputs["statistics"]
+
+    schema_gen = SchemaGen(statistics=statistics)
+    schema = schema_gen.outputs["schema"]
+
+    example_validator = ExampleValidator(statistics=statistics, schema=schema)
+
+    transform = Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="transforms.preprocessing.preprocessing_fn",
+        # Learnt on train alone. Nothing is written: Trainer and servable apply the graph themselves.
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train"]),
+        materialize=False,
+        disable_statistics=True,
+        custom_config={
+            "features": json.dumps([record.model_dump(mode="json") for record in config.features]),
+            "code": code_fingerprint("transforms"),
+        },
+    )
+    transform.add_upstream_node(example_validator)
+
+    trainer = Trainer(
+        examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
+        run_fn="models.trainer.run_fn",
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config={"config": blob, "code": code_fingerprint("models", "serving", "transforms")},
+    )
+    model = trainer.outputs["model"]
+
+    baseline = Resolver(
+        strategy_class=LatestOtherBlessedModel,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+        candidate=model,
+    ).with_id("BaselineResolver")
+
+    evaluator = Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=baseline.outputs["model"],
+        config=blob,
+        code=code_fingerprint("evaluation"),
+    )
+
+    infra_validator = InfraValidator(model=model, examples=examples)
+
+    pusher = Pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra_validator.outputs["blessing"],
+        serving_root=str(output_root / "serving" / config.name),
+        keep=config.push.keep,
+    )
+
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(output_root / "artifacts"),
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            transform,
+            trainer,
+            baseline,
+            evaluator,
+            infra_validator,
+            pusher,
+        ],
+        metadata_connection_config=sqlite_metadata_connection_config(str(output_root / "metadata.sqlite")),
+        enable_cache=enable_cache,
+        beam_pipeline_args=list(config.beam.args),
+    )
+
+
+if __name__ == "__main__":
+    from orchestration.command_line import main
+
+    main()

@@ -1,0 +1,1 @@
+"""The configuration: one frozen pydantic tree, one file a section, no framework imports."""

@@ -1,0 +1,116 @@
+"""The root of the configuration, and how it is read from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
+
+from models.registry import ModelParams, parse_params
+from settings.data import DataSettings
+from settings.errors import ConfigError
+from settings.evaluation import EvaluationSettings, GateSettings
+from settings.features import Feature, FeatureList
+from settings.runtime import BeamSettings, PushSettings
+from settings.section import Section
+from settings.training import TrainingSettings
+
+
+class Config(Section):
+    """One experiment: everything that decides what a run does."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Name of the pipeline and of its served model.")
+    data: DataSettings
+    features: tuple[Feature, ...] = Field(min_length=1)
+    model: Annotated[SerializeAsAny[ModelParams], BeforeValidator(parse_params)]
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    gate: GateSettings = GateSettings()
+    push: PushSettings = PushSettings()
+    beam: BeamSettings = BeamSettings()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Config:
+        FeatureList(records=self.features)
+        self.model.check_features(self.features)
+        if not (self.gate.floors or self.gate.popularity_metric):
+            raise ValueError(
+                "gate: has no threshold, so nothing could ever be refused. Expected at least one entry in "
+                "gate.floors or a gate.popularity_metric, for example popularity_metric: ndcg@10"
+            )
+        return self
+
+    def to_json(self) -> str:
+        """Return the configuration as the one blob that travels to the components.
+
+        `Config.model_validate_json(config.to_json()) == config`.
+        """
+        return self.model_dump_json()
+
+
+def load(path: str | Path, overrides: Sequence[str] = (), data_path: str | None = None) -> Config:
+    """Read and validate a configuration.
+
+    Args:
+      path: a YAML file.
+      overrides: `key=value` strings, the key dotted (`training.epochs=3`), the value YAML. A new `model.name` drops
+        the file's hyperparameters, which belong to the old model.
+      data_path: replaces `data.source.path`.
+
+    Raises:
+      ConfigError: with the key's path, what was expected and what was received.
+    """
+    tree = _read(Path(path))
+    if data_path is not None:
+        overrides = [*overrides, f"data.source.path={data_path}"]
+    _apply(tree, overrides)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Expected a YAML file; see configs/") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: should hold a mapping of sections. Received: {type(tree).__name__}")
+    return tree
+
+
+def _apply(tree: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Set dotted keys in place; a new model name first, so that its own hyperparameters survive."""
+    for text in sorted(overrides, key=lambda text: not text.startswith("model.name=")):
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"--set {text}: should read key=value, for example training.epochs=3")
+        *parents, leaf = key.split(".")
+        node = tree
+        for name in parents:
+            node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"--set {text}: {name!r} holds a value, not a section")
+        parsed = yaml.safe_load(value)
+        if key == "model.name" and node.get("name") != parsed:
+            node.clear()
+        node[leaf] = parsed
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one line a mistake: path, problem, what was received."""
+    lines = []
+    for mistake in error.errors(include_url=False):
+        place = ".".join(str(part) for part in mistake["loc"])
+        message = mistake["msg"].removeprefix("Value error, ")
+        if mistake["type"] == "extra_forbidden":
+            message = "is not a known key"
+        received = "" if mistake["type"] in {"value_error", "missing"} else f". Received: {mistake['input']!r}"
+        lines.append(f"{place}: {message}{received}" if place else f"{message}{received}")
+    return "\n  ".join(lines) if len(lines) == 1 else "\n  " + "\n  ".join(lines)
