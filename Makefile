@@ -24,3 +24,6 @@ lint: setup ## ruff and mypy
 format: setup ## rewrite the code in house style
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
+
+bench: setup ## time and memory of the main job, written to benchmarks/results/
+	@$(PYTHON) benchmarks/main_job.py

@@ -40,7 +40,6 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
     from tfx.types.channel import Channel
     from tfx.types.standard_artifacts import Model, ModelBlessing
 
-    import datasets
     from components.evaluator import Evaluator
     from components.example_gen import ExampleGen
     from components.example_validator import ExampleValidator
@@ -48,17 +47,18 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
     from components.pusher import Pusher
     from components.resolver import LatestOtherBlessedModel
     from components.schema_gen import SchemaGen
+    from datasets.sources import fingerprint
     from orchestration.fingerprint import code_fingerprint
 
     blob = config.to_json()
 
-    example_gen = ExampleGen(data=config.data.model_dump_json(), fingerprint=datasets.fingerprint(config.data))
+    example_gen = ExampleGen(data=config.data.model_dump_json(), fingerprint=fingerprint(config.data))
     examples = example_gen.outputs["examples"]
 
     statistics_gen = StatisticsGen(examples=examples, exclude_splits=["items", "users"])
     statistics = statistics_gen.outputs["statistics"]
 
-    schema_gen = SchemaGen(statistics=statistics)
+    schema_gen = SchemaGen(statistics=statistics, schema_path=config.data.schema_path)
     schema = schema_gen.outputs["schema"]
 
     example_validator = ExampleValidator(statistics=statistics, schema=schema)
@@ -100,7 +100,7 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
         model=model,
         baseline_model=baseline.outputs["model"],
         config=blob,
-        code=code_fingerprint("evaluation"),
+        code=code_fingerprint("evaluation", "components"),
     )
 
     infra_validator = InfraValidator(model=model, examples=examples)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
+from evaluation.metric_table import check_gate
 from models.registry import ModelParams, parse_params
 from settings.data import DataSettings
 from settings.errors import ConfigError
@@ -41,6 +42,7 @@ class Config(Section):
                 "gate: has no threshold, so nothing could ever be refused. Expected at least one entry in "
                 "gate.floors or a gate.popularity_metric, for example popularity_metric: ndcg@10"
             )
+        check_gate(self.gate, self.model.task, self.evaluation.top_k)
         return self
 
     def to_json(self) -> str:

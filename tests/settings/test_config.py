@@ -12,7 +12,10 @@ from settings.errors import ConfigError
 MINIMAL: dict[str, Any] = {
     "name": "tiny",
     "data": {"source": {"kind": "table", "path": "ratings.csv"}},
-    "features": [{"kind": "categorical", "name": "user_id", "tower": "query"}],
+    "features": [
+        {"kind": "categorical", "name": "user_id", "tower": "query"},
+        {"kind": "categorical", "name": "item_id", "tower": "candidate"},
+    ],
     "model": {"name": "popularity"},
     "gate": {"popularity_metric": "ndcg@10"},
 }
@@ -68,9 +71,9 @@ def test_each_mistake_is_answered_with_its_place(tmp_path: Path, changes: dict[s
 
 def test_overrides_reach_nested_keys_and_win_over_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, training={"epochs": 7})
-    config = load(path, ["training.epochs=3", "evaluation.top_k=[1, 2]"], data_path="elsewhere.csv")
+    config = load(path, ["training.epochs=3", "evaluation.top_k=[1, 10]"], data_path="elsewhere.csv")
     assert config.training.epochs == 3
-    assert config.evaluation.top_k == (1, 2)
+    assert config.evaluation.top_k == (1, 10)
     assert config.data.source.path == "elsewhere.csv"
 
 

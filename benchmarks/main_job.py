@@ -1,0 +1,81 @@
+"""Time and memory of the main job, first and unchanged second run, as whole processes.
+
+make bench            # writes benchmarks/results/main_job.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def measured_run(arguments: list[str], output_root: Path) -> dict[str, Any]:
+    """Run the pipeline once; return its wall time, peak memory and what its summary says."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "pipeline.py", "run", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    newest = max(output_root.glob("runs/*/summary.json"), key=lambda path: path.stat().st_mtime_ns)
+    summary = json.loads(newest.read_text())
+    nodes = summary["nodes"]
+    training = sum(node["seconds"] for node in nodes if node["name"] == "Trainer" and not node["cached"])
+    return {
+        "exit_code": os.waitstatus_to_exitcode(status),
+        "seconds": round(seconds, 1),
+        "peak_memory_gib": round(usage.ru_maxrss / 2**20, 2),
+        "overhead_seconds": round(seconds - training, 1),
+        "outside_nodes_seconds": round(seconds - sum(node["seconds"] for node in nodes), 1),
+        "nodes": {node["name"]: {"seconds": node["seconds"], "cached": node["cached"]} for node in nodes},
+        "cached_share": round(sum(node["cached"] for node in nodes) / len(nodes), 2),
+        "version": summary["version"],
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """Return commit, date and machine of a measurement."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return {
+        "commit": commit.stdout.strip(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def main() -> None:
+    """Measure and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="configs/movielens_100k.yaml")
+    parser.add_argument("--data-path", help="a copy of the data set; empty: obtained as `make run` does")
+    parser.add_argument("--out", type=Path, default=RESULTS / "main_job.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["--config", options.config, "--output-root", folder]
+        if options.data_path:
+            arguments += ["--data-path", options.data_path]
+        result = {
+            "benchmark": "main_job",
+            **provenance(),
+            "first_run": measured_run(arguments, Path(folder)),
+            "unchanged_second_run": measured_run(arguments, Path(folder)),
+        }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

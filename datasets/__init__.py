@@ -1,0 +1,1 @@
+"""Readers, split and point-in-time features: rows in, examples out."""

@@ -1,0 +1,1 @@
+"""What is measured, on which slices, and whether a candidate is good enough to be pushed."""

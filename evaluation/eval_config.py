@@ -1,0 +1,99 @@
+"""From our configuration to TFMA's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+
+from tensorflow_model_analysis.proto import config_pb2
+
+from datasets import columns
+from evaluation.metrics.catalogue_ranking import CatalogueRanking
+from evaluation.metrics.classification import Classification
+from evaluation.metrics.regression import Regression
+from evaluation.metrics.row_ranking import RowRanking
+from evaluation.metrics.score_health import ScoreHealth
+from evaluation.slices import bucket_names
+from models.registry import Task
+from settings.config import Config
+from settings.evaluation import SliceSettings
+
+CANDIDATE = "candidate"
+BASELINE = "baseline"
+SIGNATURE = "evaluate"
+# The outputs of the `evaluate` signature that are measured: the model's and popularity's.
+OUTPUTS: dict[Task, tuple[str, str]] = {
+    "retrieval": ("rank", "popularity_rank"),
+    "ranking": ("score", "popularity_score"),
+    "rating": ("score", "popularity_score"),
+}
+# Functions that TFX's Evaluator calls to get TFMA's extractors; they decide what a query is.
+EXTRACTORS: dict[Task, str] = {
+    "retrieval": "evaluation.queries.by_request",
+    "ranking": "evaluation.queries.by_user",
+    "rating": "evaluation.queries.by_user",
+}
+_LABELS: dict[Task, str] = {"retrieval": columns.RELEVANT, "ranking": columns.LIKED, "rating": columns.RATING}
+
+
+def build_eval_config(config: Config, with_baseline: bool = False) -> config_pb2.EvalConfig:
+    """Return the TFMA configuration of an evaluation.
+
+    Thresholds are not TFMA's but `evaluation.gate`'s. A metrics spec has no `query_key`, because `evaluation.queries`
+    has grouped rows into queries before metrics see them. A numeric column with boundaries becomes one slicing spec a
+    bucket, so that the configuration names every slice that it asks for.
+
+    Args:
+      config: the run's configuration; `model.task`, `evaluation.top_k` and `evaluation.slices` matter.
+      with_baseline: also evaluate the baseline, on the same rows.
+    """
+    task = config.model.task
+    label = _LABELS[task]
+    model_specs = [config_pb2.ModelSpec(name=CANDIDATE, signature_name=SIGNATURE, label_key=label)]
+    if with_baseline:
+        model_specs.append(
+            config_pb2.ModelSpec(name=BASELINE, signature_name=SIGNATURE, label_key=label, is_baseline=True)
+        )
+    families = [_family([settings]) for settings in config.evaluation.slices]
+    options = config_pb2.Options()
+    options.include_default_metrics.value = False
+    return config_pb2.EvalConfig(
+        model_specs=model_specs,
+        metrics_specs=_metrics_specs(task, sorted(set(config.evaluation.top_k))),
+        slicing_specs=[config_pb2.SlicingSpec(), *itertools.chain.from_iterable(families)],
+        options=options,
+    )
+
+
+def _metrics_specs(task: Task, top_k: Sequence[int]) -> list[config_pb2.MetricsSpec]:
+    ranked = {"top_k": list(top_k)}
+    rows_ranked = _metric(RowRanking, **ranked, relevance_key=columns.LIKED)
+    metrics = {
+        "retrieval": [_metric(CatalogueRanking, **ranked)],
+        "ranking": [rows_ranked, _metric(Classification)],
+        "rating": [rows_ranked, _metric(Regression)],
+    }[task]
+    health = _metric(ScoreHealth, per_row_spread=task == "retrieval")
+    return [
+        config_pb2.MetricsSpec(metrics=metrics, output_names=OUTPUTS[task]),
+        config_pb2.MetricsSpec(metrics=[health], output_names=OUTPUTS[task][:1]),
+    ]
+
+
+def _metric(metric: type, **arguments: object) -> config_pb2.MetricConfig:
+    return config_pb2.MetricConfig(
+        class_name=metric.__name__, module=metric.__module__, config=json.dumps(arguments) if arguments else ""
+    )
+
+
+def _family(crossed: Sequence[SliceSettings]) -> list[config_pb2.SlicingSpec]:
+    """Return the slicing specs of one family: one for all values, or one for each bucket (or cross of buckets)."""
+    keys = [settings.feature for settings in crossed if not settings.boundaries]
+    cut = [settings for settings in crossed if settings.boundaries]
+    return [
+        config_pb2.SlicingSpec(
+            feature_keys=keys, feature_values=dict(zip([s.feature for s in cut], buckets, strict=True))
+        )
+        for buckets in itertools.product(*(bucket_names(settings.boundaries) for settings in cut))
+    ]

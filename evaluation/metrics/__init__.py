@@ -1,0 +1,1 @@
+"""TFMA metrics over queries; each file holds one metric: public class, computation, combiner input."""

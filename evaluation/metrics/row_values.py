@@ -1,0 +1,37 @@
+"""Access to the columns of one query's extracts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.api import types
+
+
+def outputs(extracts: types.Extracts, model_names: Sequence[str], output_names: Sequence[str]) -> np.ndarray:
+    """Return a model output per row, float64 `(num_models * num_outputs, num_rows)`, in the order model, output."""
+    predictions = extracts[constants.PREDICTIONS_KEY]
+    return np.array([_column(predictions, model, output) for model in model_names for output in output_names])
+
+
+def labels(extracts: types.Extracts, model_name: str) -> np.ndarray:
+    """Return the label of each row, float64 `(num_rows,)`."""
+    return _column(extracts[constants.LABELS_KEY], model_name)
+
+
+def feature(extracts: types.Extracts, name: str) -> np.ndarray:
+    """Return a numeric feature of each row, float64 `(num_rows,)`."""
+    return _column(extracts[constants.FEATURES_KEY], name)
+
+
+def _column(tree: Any, *names: str) -> np.ndarray:
+    """Return the leaf under some names; like TFMA, pass over the level of models where there is only one.
+
+    TFMA's own `StandardExtracts` does the same, at more than the price of the metrics' arithmetic.
+    """
+    for name in names:
+        if isinstance(tree, dict) and name in tree:
+            tree = tree[name]
+    return np.asarray(tree, dtype=np.float64).reshape(-1)

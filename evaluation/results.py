@@ -1,0 +1,98 @@
+"""What the Evaluator found, as rows: one metric on one slice, with the baseline's and popularity's value beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow_model_analysis as tfma
+
+from evaluation.eval_config import BASELINE, OUTPUTS
+from evaluation.gate import MetricRow
+from evaluation.metric_table import COUNTS, metric_names
+from evaluation.slices import MISSING, OVERALL, Bucket
+from models.registry import Task
+from settings.evaluation import EvaluationSettings
+
+
+class _Found(NamedTuple):
+    """One value and what it belongs to."""
+
+    slice: str
+    name: str
+    model: str
+    output: str
+    value: float
+
+
+def read_rows(evaluation_uri: str, task: Task, settings: EvaluationSettings) -> list[MetricRow]:
+    """Return the rows of an evaluation: the overall slice first, then slices and metrics in the order of the settings.
+
+    Args:
+      evaluation_uri: folder that TFMA wrote.
+      task: the model's task.
+      settings: cut-offs and slices of the run.
+    """
+    own, popularity = OUTPUTS[task]
+    cells: dict[tuple[str, str], dict[str, float]] = {}
+    for found in _found(tfma.load_metrics(evaluation_uri)):
+        cell = cells.setdefault((found.slice, found.name), {})
+        if found.output == popularity:
+            if found.model != BASELINE and found.name not in COUNTS:
+                cell["popularity"] = found.value
+        elif found.output == own:
+            cell["baseline" if found.model == BASELINE else "value"] = found.value
+    names = {name: place for place, name in enumerate(metric_names(task, settings.top_k))}
+    order = {name: place for place, name in enumerate(sorted({s for s, _ in cells}, key=_slice_order(settings)))}
+    return [
+        MetricRow(slice=slice_, name=name, **cells[slice_, name])
+        for slice_, name in sorted(cells, key=lambda cell: (order[cell[0]], names[cell[1]]))
+    ]
+
+
+def _found(slices: Iterable[Any]) -> Iterable[_Found]:
+    """Yield every value but TFMA's differences between models."""
+    for metrics in slices:
+        singles = metrics.slice_key.single_slice_keys
+        name = ",".join(f"{single.column}={single.bytes_value.decode()}" for single in singles) or OVERALL
+        for entry in metrics.metric_keys_and_values:
+            key = entry.key
+            if not key.is_diff:
+                metric = f"{key.name}@{key.sub_key.top_k.value}" if key.sub_key.HasField("top_k") else key.name
+                yield _Found(name, metric, key.model_name, key.output_name, entry.value.double_value.value)
+
+
+def _slice_order(settings: EvaluationSettings) -> Any:
+    families = [slices.feature for slices in settings.slices]
+
+    def key(name: str) -> tuple[int, bool, float, str]:
+        if name == OVERALL:
+            return -1, False, 0.0, ""
+        feature, _, value = name.partition("=")
+        family = families.index(feature) if feature in families else len(families)
+        return family, value == MISSING, _number(value), value
+
+    return key
+
+
+def _number(value: str) -> float:
+    """Return where a slice value stands among numbers; after them if it is none."""
+    try:
+        return Bucket.parse(value).low
+    except ValueError:
+        pass
+    try:
+        return float(value)
+    except ValueError:
+        return math.inf
+
+
+def absent_columns(rows: Sequence[MetricRow], settings: EvaluationSettings) -> list[str]:
+    """Return the slice columns that no row of the test split holds: probably misspelt."""
+    found = {row.slice for row in rows}
+    return [
+        slices.feature
+        for slices in settings.slices
+        if {name for name in found if name.startswith(f"{slices.feature}=")} == {f"{slices.feature}={MISSING}"}
+    ]

@@ -1,0 +1,64 @@
+"""A sequence model made of causal self-attention blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from models.archetypes.retrieval import Features, SequenceModel
+from models.feature_space import Field
+from models.layers.causal_attention import CausalAttentionBlock
+from models.layers.token_embedding import TokenEmbedding
+
+
+class SelfAttentionModel(SequenceModel):
+    """Item vectors plus position vectors, through attention blocks; the item table scores the outputs.
+
+        x_t = dropout(sqrt(d) table[h_t] + position_t),   blocks,   q_t = LN(x_t),   score = q_t·table[item]
+
+    Args:
+      history: the sequence field.
+      item: the candidate's item id; of the history's vocabulary.
+      embedding_dim: length of all vectors.
+      num_blocks: attention blocks.
+      num_heads: heads a block.
+      dropout: share set to 0 in training.
+    """
+
+    def __init__(
+        self,
+        history: Field,
+        item: Field,
+        embedding_dim: int,
+        num_blocks: int,
+        num_heads: int,
+        dropout: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(history.name, **kwargs)
+        self.item = item.name
+        self.scale = embedding_dim**0.5
+        self.tokens = TokenEmbedding(item.vocabulary_size, embedding_dim, scale=embedding_dim**-0.5, name="tokens")
+        self.positions = self.add_weight(
+            (history.length, embedding_dim), keras.initializers.RandomNormal(stddev=0.02), name="positions"
+        )
+        self.blocks = [CausalAttentionBlock(num_heads, dropout, name=f"block_{i}") for i in range(num_blocks)]
+        self.final_norm = keras.layers.LayerNormalization(epsilon=1e-6)
+        self.drop = keras.layers.Dropout(dropout)
+
+    def encode_positions(self, features: Features, training: bool = False) -> Any:
+        """Return each position's output; zeros at padding."""
+        ids = features[self.history]
+        mask = ids != 0
+        # Padding stands in front, so that a history's newest item has the same position whatever its length.
+        x = self.drop(self.tokens(ids) * self.scale + self.positions, training=training)
+        x = x * ops.cast(mask, x.dtype)[..., None]
+        for block in self.blocks:
+            x = block(x, mask, training=training)
+        return self.final_norm(x) * ops.cast(mask, x.dtype)[..., None]
+
+    def encode_candidate(self, features: Features, training: bool = False) -> Any:
+        """Return the items' rows of the table."""
+        return self.tokens(features[self.item])

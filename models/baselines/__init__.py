@@ -1,0 +1,1 @@
+"""The floors every model is measured against."""

@@ -1,0 +1,1 @@
+"""Small layers on keras.ops; one concept a file."""

@@ -1,0 +1,92 @@
+"""Losses on scores; training attaches them, no model holds one.
+
+Retrieval losses that sample take the score of the positive item and those of the negatives; a negative that must not
+count (the positive itself, drawn by accident) comes in as `REMOVED`. All return one value a row, not averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+# Score of a negative that must not count. Finite, so that no difference of scores is NaN.
+REMOVED = -1e9
+
+
+def softmax(logits: Any, labels: Any) -> Any:
+    """Return `logsumexp_j s_j - s_label`.
+
+    Args:
+      logits: float32 `(num_rows, num_candidates)`.
+      labels: integer `(num_rows,)`, the candidate that is right.
+
+    Example:
+      >>> import numpy as np
+      >>> round(float(softmax(np.array([[0.0, 0.0, 0.0, 0.0]], np.float32), np.array([2]))[0]), 4)  # ln 4
+      1.3863
+    """
+    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
+
+def sampled_softmax(positive: Any, negatives: Any) -> Any:
+    """Return `logsumexp(s_pos, s_1, .., s_K) - s_pos`; the scores come corrected for how the negatives were drawn.
+
+    Args:
+      positive: float32 `(num_rows,)`.
+      negatives: float32 `(num_rows, num_negatives)`.
+
+    Reference:
+      Bengio, Senécal: Adaptive importance sampling, 2008, https://doi.org/10.1109/TNN.2007.912312
+    """
+    return ops.logsumexp(ops.concatenate([positive[:, None], negatives], axis=1), axis=1) - positive
+
+
+def bce(positive: Any, negatives: Any) -> Any:
+    """Return `-log sigmoid(s_pos) - 1/K sum_k log(1 - sigmoid(s_k))`; with K = 1 that of the SASRec paper.
+
+    Args:
+      positive: float32 `(num_rows,)`.
+      negatives: float32 `(num_rows, num_negatives)`.
+    """
+    return ops.softplus(-positive) + ops.mean(ops.softplus(negatives), axis=1)
+
+
+def bpr(positive: Any, negatives: Any) -> Any:
+    """Return `-1/K sum_k log sigmoid(s_pos - s_k)`.
+
+    Args:
+      positive: float32 `(num_rows,)`.
+      negatives: float32 `(num_rows, num_negatives)`.
+
+    Example:
+      >>> import numpy as np
+      >>> round(float(bpr(np.zeros(1, np.float32), np.zeros((1, 3), np.float32))[0]), 4)  # ln 2
+      0.6931
+
+    Reference:
+      Rendle et al.: BPR, Bayesian personalized ranking, 2009, https://arxiv.org/abs/1205.2618
+    """
+    return ops.mean(ops.softplus(negatives - positive[:, None]), axis=1)
+
+
+def log_loss(logits: Any, labels: Any) -> Any:
+    """Return `softplus(s) - y s`, the cross entropy of a click with the sigmoid of its logit.
+
+    Args:
+      logits: float32 `(num_rows,)`.
+      labels: float32 `(num_rows,)`, 0 to 1.
+    """
+    return ops.softplus(logits) - labels * logits
+
+
+def squared_error(predictions: Any, labels: Any) -> Any:
+    """Return `(prediction - label)^2`, both float32 `(num_rows,)`."""
+    return ops.square(predictions - labels)
+
+
+# By the name in `training.loss`: losses that compare a positive with sampled negatives.
+WITH_NEGATIVES: dict[str, Callable[[Any, Any], Any]] = {"sampled_softmax": sampled_softmax, "bce": bce, "bpr": bpr}
+# Losses of a row's own score with its label.
+OF_ROWS: dict[str, Callable[[Any, Any], Any]] = {"bce": log_loss, "mse": squared_error}

@@ -1,0 +1,1 @@
+"""Recommenders of clicks and likes: one logit a row."""

@@ -1,0 +1,1 @@
+"""Recommenders of explicit feedback: they predict a rating."""

@@ -1,0 +1,1 @@
+"""Recommenders that score the whole catalogue for a query."""

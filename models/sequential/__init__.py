@@ -1,0 +1,1 @@
+"""Retrieval recommenders that read a sequence."""

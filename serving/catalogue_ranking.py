@@ -1,0 +1,131 @@
+"""What is removed from a catalogue's scores and how the rest is ordered: one rule for evaluation and serving.
+
+Scores are float32 `(num_rows, num_items)`, in catalogue order. Of equal scores the earlier item comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+_REMOVED = float("-inf")
+
+
+def without_seen(scores: tf.Tensor, seen: tf.RaggedTensor) -> tf.Tensor:
+    """Return the scores with minus infinity where an item was seen, and where a score is no finite number.
+
+    Args:
+      scores: float32 `(num_rows, num_items)`.
+      seen: integer, ragged `(num_rows, None)`, catalogue positions; those outside the catalogue are passed over.
+
+    Example:
+      >>> without_seen(tf.constant([[3.0, float("nan"), 1.0]]), tf.ragged.constant([[0, 3]])).numpy().tolist()
+      [[-inf, -inf, 1.0]]
+    """
+    finite = tf.where(tf.math.is_finite(scores), scores, tf.fill(tf.shape(scores), _REMOVED))
+    places = tf.stack([seen.value_rowids(), tf.cast(seen.flat_values, tf.int64)], axis=1)
+    places = tf.boolean_mask(places, places[:, 1] < tf.shape(scores, tf.int64)[1])
+    return tf.tensor_scatter_nd_update(finite, places, tf.fill([tf.shape(places)[0]], _REMOVED))
+
+
+def rank_of(item: tf.Tensor, scores: tf.Tensor, seen: tf.RaggedTensor) -> tf.Tensor:
+    """Return the 1-based rank of one item a row, among the items not seen; the item itself is never removed.
+
+    Args:
+      item: int64 `(num_rows,)`, catalogue positions.
+      scores: float32 `(num_rows, num_items)`.
+      seen: as for `without_seen`.
+
+    Returns:
+      float32 `(num_rows,)`; `num_items + 1` where the item is not in the catalogue or a score of the row is not finite.
+
+    Example:
+      >>> scores = tf.constant([[1.0, 2.0, 2.0]] * 4)
+      >>> seen = tf.ragged.constant([[], [1], [], [2]], dtype=tf.int64)
+      >>> rank_of(tf.constant([2, 2, 3, 2], tf.int64), scores, seen).numpy().tolist()
+      [2.0, 1.0, 4.0, 2.0]
+    """
+    num_items = tf.shape(scores, tf.int64)[1]
+    inside = item < num_items
+    own = tf.gather(scores, tf.minimum(item, num_items - 1), batch_dims=1)[:, tf.newaxis]
+    others = without_seen(scores, seen)
+    earlier = tf.range(num_items)[tf.newaxis] < item[:, tf.newaxis]
+    ahead = tf.logical_or(others > own, tf.logical_and(others == own, earlier))
+    rank = 1.0 + tf.reduce_sum(tf.cast(ahead, tf.float32), axis=1)
+    valid = tf.logical_and(inside, all_finite(scores))
+    return tf.where(valid, rank, tf.fill(tf.shape(rank), tf.cast(num_items + 1, tf.float32)))
+
+
+def best(scores: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the k items of the highest scores among those not seen.
+
+    Args:
+      scores: float32 `(num_rows, num_items)`.
+      seen: as for `without_seen`.
+      k: int32 scalar; below 0 counts as 0.
+
+    Returns:
+      int32 positions and float32 scores, both `(num_rows, k)`. Where there are fewer than k items, what is left over has
+      position `num_items` and score minus infinity.
+
+    Example:
+      >>> items, scores = best(tf.constant([[1.0, 2.0, 2.0]]), tf.ragged.constant([[0]]), tf.constant(4))
+      >>> items.numpy().tolist(), scores.numpy().tolist()
+      ([[1, 2, 3, 3]], [[2.0, 2.0, -inf, -inf]])
+    """
+    k = tf.maximum(k, 0)
+    num_items = tf.shape(scores)[1]
+    # Of equal elements top_k returns the one of the lower index first: the tie rule.
+    values, items = tf.math.top_k(without_seen(scores, seen), tf.minimum(k, num_items))
+    items = tf.where(tf.math.is_finite(values), items, tf.fill(tf.shape(items), num_items))
+    behind = [[0, 0], [0, k - tf.shape(items)[1]]]
+    return tf.pad(items, behind, constant_values=num_items), tf.pad(values, behind, constant_values=_REMOVED)
+
+
+def all_finite(scores: tf.Tensor) -> tf.Tensor:
+    """Return whether all scores of a row are finite, bool `(num_rows,)`."""
+    return tf.reduce_all(tf.math.is_finite(scores), axis=1)
+
+
+def spread(scores: tf.Tensor) -> tf.Tensor:
+    """Return the highest minus the lowest score of each row, float32 `(num_rows,)`; 0 where one is not finite."""
+    difference = tf.reduce_max(scores, axis=1) - tf.reduce_min(scores, axis=1)
+    return tf.where(all_finite(scores), difference, tf.zeros_like(difference))
+
+
+def in_blocks(
+    work: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]], num_rows: tf.Tensor, rows_a_block: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Return the outputs of `work` over all rows, never holding more than a block of its intermediates.
+
+    Args:
+      work: maps int32 scalars (first row, row after the last) to tensors with one element a row.
+      num_rows: int32 scalar; may be 0.
+      rows_a_block: int32 scalar, at least 1.
+
+    Example:
+      >>> in_blocks(lambda start, end: {"row": tf.range(start, end)}, tf.constant(5), tf.constant(2))["row"].numpy().tolist()
+      [0, 1, 2, 3, 4]
+    """
+    # A block of its own for no rows at all: there is nothing to concatenate otherwise.
+    num_blocks = tf.maximum((num_rows + rows_a_block - 1) // rows_a_block, 1)
+    first = work(tf.constant(0), tf.minimum(rows_a_block, num_rows))
+    names = sorted(first)
+    arrays = [
+        tf.TensorArray(
+            first[name].dtype, size=num_blocks, infer_shape=False, element_shape=[None, *first[name].shape[1:]]
+        )
+        for name in names
+    ]
+    arrays = [array.write(0, first[name]) for array, name in zip(arrays, names, strict=True)]
+
+    def body(block: tf.Tensor, *arrays: tf.TensorArray) -> list[object]:
+        start = block * rows_a_block
+        outputs = work(start, tf.minimum(start + rows_a_block, num_rows))
+        return [block + 1, *(array.write(block, outputs[name]) for array, name in zip(arrays, names, strict=True))]
+
+    _, *arrays = tf.while_loop(
+        lambda block, *_: block < num_blocks, body, [tf.constant(1), *arrays], parallel_iterations=1
+    )
+    return {name: array.concat() for array, name in zip(arrays, names, strict=True)}

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+from tests.components.blessing_pipeline import create
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., list[str]]:
+    """Run the pipeline once on one metadata store; return what its nodes did, cached ones nothing."""
+
+    def once(version: str, good: int = 1, name: str = "movies") -> list[str]:
+        log = tmp_path / "log"
+        log.write_text("")
+        LocalDagRunner().run(create(tmp_path, name, version, good, log))
+        return log.read_text().splitlines()
+
+    return once
+
+
+def test_first_run_compares_with_nothing(run):
+    assert run("a") == ["compared a with nothing", "judged a"]
+
+
+def test_unchanged_run_is_cached_although_its_model_was_blessed(run):
+    run("a")
+
+    assert run("a") == []
+
+
+def test_changed_run_compares_with_the_blessed_model_and_stays_cached(run):
+    run("a")
+
+    assert run("b") == ["compared b with a", "judged b"]
+    assert run("b") == []
+
+
+def test_unblessed_model_is_not_a_baseline(run):
+    run("a")
+    run("b", good=0)
+
+    assert run("c")[0] == "compared c with a"
+
+
+def test_model_that_returned_to_service_is_the_latest(run):
+    run("a")
+    run("b")
+    assert run("a") == ["compared a with b"]  # its own judgement comes from cache, and still is the newest
+
+    assert run("c")[0] == "compared c with a"
+
+
+def test_deleted_model_is_passed_over(run, tmp_path):
+    run("a")
+    run("b")
+    (model,) = (path.parent for path in tmp_path.rglob("version") if path.read_text() == "b")
+    shutil.rmtree(model)
+
+    assert run("c")[0] == "compared c with a"
+
+
+def test_models_of_other_pipelines_are_not_baselines(run):
+    run("a", name="movies")
+
+    assert run("b", name="books")[0] == "compared b with nothing"
