@@ -118,7 +118,8 @@ def _refusal(model_blessing: types.Artifact, infra_blessing: types.Artifact) -> 
     """Return why the model must not be pushed; empty where it may."""
     reasons = []
     if not model_utils.is_model_blessed(model_blessing):
-        failed = [row["reason"] for row in _read(model_blessing, "gate.json") or () if not row["passed"]]
+        rows = _read(model_blessing, "gate.json") or ()
+        failed = [f"{row['name']} ({row['slice']}): {row['reason']}" for row in rows if not row["passed"]]
         reasons.append("the gate did not bless the model" + (f": {'; '.join(failed)}" if failed else ""))
     if not model_utils.is_infra_validated(infra_blessing):
         told = infra_blessing.get_string_custom_property("reason")

@@ -52,7 +52,10 @@ def _read_100k_package(folder: Path) -> Interactions:
     ]
     items = pa.table({"item_id": items["item_id"], "title": titles})
     return Interactions(
-        _events(inter, ratings, 2), _with_age(user, users, 2), _items(items, genres), f"MovieLens 100K in {folder}"
+        _events(inter, ratings, 2),
+        _with_age(user, users, 2),
+        _items(items, genres),
+        f"MovieLens 100K as the package recbole ships it, in {folder}",
     )
 
 

@@ -96,7 +96,12 @@ class FeatureSpace:
         cls, records: Sequence[FeatureRecord], vocabulary_sizes: dict[str, int], num_items: int = 0
     ) -> FeatureSpace:
         """Return the fields of the feature records, given the number of ids of each vocabulary."""
-        oov = {r.vocabulary_name: r.num_oov_buckets for r in records if isinstance(r, VocabularyFeature) if not r.vocabulary}
+        oov = {
+            r.vocabulary_name: r.num_oov_buckets
+            for r in records
+            if isinstance(r, VocabularyFeature)
+            if not r.vocabulary
+        }
         fields = []
         for record in records:
             if isinstance(record, VocabularyFeature):
@@ -110,7 +115,9 @@ class FeatureSpace:
                 fields.append(Field(record.name, "numeric", record.tower))
             if getattr(record, "missing_indicator", False):
                 fields.append(Field(f"{record.name}_missing", "numeric", record.tower))
-        items = [r for r in records if isinstance(r, CategoricalFeature) and r.source == ITEM_ID and r.tower == "candidate"]
+        items = [
+            r for r in records if isinstance(r, CategoricalFeature) and r.source == ITEM_ID and r.tower == "candidate"
+        ]
         return cls(tuple(fields), items[0].vocabulary_name if items else None, num_items)
 
     def query(self) -> tuple[Field, ...]:
@@ -142,9 +149,8 @@ class FeatureSpace:
         history, item = self.history(), self.item()
         if history is None or item is None:
             raise ConfigError(
-                f"features: model {model!r} needs a categorical feature of column {ITEM_ID!r} with `tower: candidate` and "
-                "a sequence with `tower: query` that shares its vocabulary. Received: "
-                f"{[f'{field.name} ({field.kind}, {field.tower})' for field in self.fields]}"
+                f"features: model {model!r} needs a categorical feature of column {ITEM_ID!r} with `tower: candidate` "
+                f"and a sequence with `tower: query` that shares its vocabulary. Received: {self._described()}"
             )
         return history, item
 
@@ -158,8 +164,8 @@ class FeatureSpace:
         item = self.item()
         if user is None or item is None:
             raise ConfigError(
-                f"features: model {model!r} needs categorical features of the columns {USER_ID!r} (query) and {ITEM_ID!r} "
-                f"(candidate). Received: {[f'{field.name} ({field.kind}, {field.tower})' for field in self.fields]}"
+                f"features: model {model!r} needs categorical features of the columns {USER_ID!r} (query) and "
+                f"{ITEM_ID!r} (candidate). Received: {self._described()}"
             )
         return user, item
 
@@ -170,6 +176,9 @@ class FeatureSpace:
             shape = (num_rows, field.length) if field.is_list else (num_rows,)
             batch[field.name] = np.zeros(shape, np.float32 if field.kind == "numeric" else np.int64)
         return batch
+
+    def _described(self) -> list[str]:
+        return [f"{field.name} ({field.kind}, {field.tower})" for field in self.fields]
 
     def _of_items(self, kind: Kind, tower: Tower) -> Field | None:
         if self.item_vocabulary is None:

@@ -15,7 +15,7 @@ from models.registry import ModelParams
 from models.training import History, train
 from models.training_data import Rows, TrainingData
 from settings.errors import DataError
-from settings.training import TrainingSettings
+from settings.training import Loss, TrainingSettings
 
 # Up to this many items `loss: auto` is the softmax over all of them: its cost grows with the catalogue.
 FULL_SOFTMAX_ITEMS = 20_000
@@ -40,7 +40,9 @@ def fit(
     model = build(params, space)
     train_rows = _usable(data.train, params, len(data.catalogue))
     if not len(train_rows):
-        raise DataError(f"train split: none of its {len(data.train)} rows can train {params.name!r}: {_WANTED[params.task]}")
+        raise DataError(
+            f"train split: none of its {len(data.train)} rows can train {params.name!r}: {_WANTED[params.task]}"
+        )
     if isinstance(model, ClosedFormModel):
         model.fit_interactions(_interactions(train_rows, space, data), settings.seed)
         return model, History()
@@ -88,7 +90,8 @@ def _objective(
     eval_rows: Rows,
 ) -> Objective:
     """Return what the model is trained by."""
-    name = settings.loss_of(params.task, full_softmax=len(data.catalogue) <= FULL_SOFTMAX_ITEMS)
+    many: Loss = "sampled_softmax" if isinstance(model, SequenceModel) else "in_batch_softmax"
+    name = settings.loss_of(params.task, many if len(data.catalogue) > FULL_SOFTMAX_ITEMS else None)
     if params.task != "retrieval":
         return RowObjective(name, train_rows, eval_rows, "rating" if params.task == "rating" else "liked")
     counts = np.bincount(train_rows.features[CATALOGUE_INDEX], minlength=len(data.catalogue))
@@ -99,7 +102,7 @@ def _objective(
     ends = train_rows.where(train_rows.sequence_end)
     if not len(ends):
         raise DataError(
-            f"train split: none of its {len(train_rows)} usable rows is the end of a sequence (is_sequence_end = 1), so "
+            f"train split: none of its {len(train_rows)} usable rows ends a sequence (is_sequence_end = 1), so "
             f"{params.name!r} has nothing to train on"
         )
     history, item = space.history_and_item(params.name)

@@ -67,10 +67,14 @@ def train(model: keras.Model, objective: Objective, settings: TrainingSettings) 
         history.epochs.append(record)
         watched = loss
         if num_eval_rows:
-            watched = record["val_loss"] = _mean(evaluate(batch) for batch in _slices(np.arange(num_eval_rows), _EVAL_BATCH))
+            watched = record["val_loss"] = _mean(
+                evaluate(batch) for batch in _slices(np.arange(num_eval_rows), _EVAL_BATCH)
+            )
         _LOG.info("epoch %d: %s", epoch, record)
         if not math.isfinite(watched):
-            _LOG.warning("epoch %d: the loss is %s. Training stops; try a smaller training.learning_rate", epoch, watched)
+            _LOG.warning(
+                "epoch %d: the loss is %s. Training stops; try a smaller training.learning_rate", epoch, watched
+            )
             break
         if not num_eval_rows:
             history.best_epoch = epoch
@@ -100,7 +104,9 @@ def _epoch(step: Callable[[Any], Any], order: np.ndarray, settings: TrainingSett
     return _mean(iter(totals))
 
 
-def _train_step(model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer) -> Callable[[Any], Any]:
+def _train_step(
+    model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer
+) -> Callable[[Any], Any]:
     """Return the compiled step: row numbers in, summed loss and its divisor out."""
     rows = {name: tf.constant(values) for name, values in objective.train.items()}
 

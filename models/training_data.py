@@ -118,8 +118,10 @@ def read_catalogue(files: Sequence[str], tft_output: TFTransformOutput) -> tuple
     if not len(ids):
         raise DataError(f"{place}: holds no item, so there is nothing to recommend. Expected one row an item")
     if len(set(ids)) != len(ids) or b"" in ids:
-        raise DataError(f"{place}: every row should carry an item_id of its own. Received: {len(ids)} rows, "
-                        f"{len(set(ids) - {b''})} ids")
+        raise DataError(
+            f"{place}: every row should carry an item_id of its own. Received: {len(ids)} rows, "
+            f"{len(set(ids) - {b''})} ids"
+        )
     titles = read.pop("title")
     features = {name.removeprefix("f/"): value for name, value in read.items()}
     features[CATALOGUE_INDEX] = np.arange(len(ids), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Looks for the input files before any framework is loaded, so that a wrong path is answered at once."""
+"""Looks at the input before any framework is loaded, so that a wrong path or a damaged line is answered at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from settings.config import Config
 from settings.data import TableSource
 from settings.errors import DataError
 
+# Read in about a second.
+_READ_AT_ONCE_BYTES = 64_000_000
+
 
 def check_inputs(config: Config) -> None:
-    """Refuse a configuration whose input files are not there. Their content is read by the pipeline.
+    """Refuse a configuration whose input files are not there, or, where they are small, hold a damaged row.
+
+    Larger inputs are read once, by the pipeline.
 
     Raises:
       DataError: with the key, the path, and what was expected there.
@@ -27,6 +32,10 @@ def check_inputs(config: Config) -> None:
                 _check_file(f"data.source.{key}", path)
     if config.data.schema_path is not None:
         _check_file("data.schema_path", config.data.schema_path)
+    from datasets.sources import input_files, read
+
+    if sum(path.stat().st_size for path in input_files(source)) <= _READ_AT_ONCE_BYTES:
+        read(source)
 
 
 def _check_file(key: str, path: str) -> None:

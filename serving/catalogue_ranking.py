@@ -66,8 +66,8 @@ def best(scores: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor) -> tuple[tf.Ten
       k: int32 scalar; below 0 counts as 0.
 
     Returns:
-      int32 positions and float32 scores, both `(num_rows, k)`. Where there are fewer than k items, what is left over has
-      position `num_items` and score minus infinity.
+      int32 positions and float32 scores, both `(num_rows, k)`. Where there are fewer than k items, what is left over
+      has position `num_items` and score minus infinity.
 
     Example:
       >>> items, scores = best(tf.constant([[1.0, 2.0, 2.0]]), tf.ragged.constant([[0]]), tf.constant(4))
@@ -105,7 +105,8 @@ def in_blocks(
       rows_a_block: int32 scalar, at least 1.
 
     Example:
-      >>> in_blocks(lambda start, end: {"row": tf.range(start, end)}, tf.constant(5), tf.constant(2))["row"].numpy().tolist()
+      >>> rows = in_blocks(lambda start, end: {"row": tf.range(start, end)}, tf.constant(5), tf.constant(2))
+      >>> rows["row"].numpy().tolist()
       [0, 1, 2, 3, 4]
     """
     # A block of its own for no rows at all: there is nothing to concatenate otherwise.

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.archetypes.retrieval import RetrievalModel
-from models.feature_space import FeatureSpace
+from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.registry import Task
 from models.training_data import Arrays, Rows
 from serving.catalogue_ranking import in_blocks
@@ -68,7 +68,7 @@ class PairScorer(tf.Module):
 
     Args:
       model: trained; maps features to `(batch_size,)`.
-      task: `ranking` answers with the probability of the logit; `rating` with the rating, kept within the range of train.
+      task: `ranking` answers with the probability of the logit; `rating` with the rating, within the range of train.
       space: tells query fields from candidate fields.
       items: transformed features of the catalogue.
       train: for the range of the ratings.
@@ -80,7 +80,9 @@ class PairScorer(tf.Module):
         self._weights = [variable.value for variable in model.variables]
         self._task = task
         self._query = tuple(field.name for field in space.query())
-        self._items = {name: tf.Variable(values, trainable=False, name=name) for name, values in items.items()}
+        # Transform makes every field of every split: the query fields of an item are empty, and not wanted here.
+        wanted = [*(field.name for field in space.candidate()), CATALOGUE_INDEX]
+        self._items = {name: tf.Variable(items[name], trainable=False, name=name) for name in wanted}
         self._num_items = len(next(iter(items.values())))
         ratings = train.rating[np.isfinite(train.rating)]
         self._range = (float(ratings.min()), float(ratings.max())) if len(ratings) else (0.0, 0.0)

@@ -10,7 +10,7 @@ from datasets.columns import ITEM_ID, SEEN
 from models.example_parser import ExampleParser, lookup_table, scalar
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.registry import Task
-from models.training_data import Arrays, Catalogue, Rows, Users
+from models.training_data import Catalogue, Rows, Users
 from serving.catalogue_ranking import all_finite, best, in_blocks, rank_of, spread
 from serving.scoring import make_scorer
 
@@ -72,9 +72,9 @@ class Servable(tf.Module):
         self._mean_labels = _variable(_mean_labels(train, task, self._num_items), "mean_labels")
         self._user_positions = lookup_table(users.user_ids.tolist())
         self._num_users = len(users.user_ids)
-        self._user_features = {
-            name: _variable(_stored(values), name) for name, values in _with_nobody(users.features).items()
-        }
+        # Transform makes every field of every split; of a user the query fields are wanted.
+        state = {field.name: _with_nobody(users.features[field.name]) for field in space.query()}
+        self._user_features = {name: _variable(_stored(values), name) for name, values in state.items()}
         self._seen = _variable(users.seen, "seen")
         self._seen_starts = _variable(np.append(users.seen_starts, users.seen_starts[-1]), "seen_starts")
 
@@ -182,12 +182,9 @@ def _mean_labels(train: Rows, task: Task, num_items: int) -> np.ndarray:
     return ((sums + _PRIOR_ROWS * mean) / (counts + _PRIOR_ROWS)).astype(np.float32)
 
 
-def _with_nobody(features: Arrays) -> Arrays:
-    """Return the users' features with a row of zeros behind, for users who are unknown."""
-    return {
-        name: np.concatenate([values, np.zeros_like(values, shape=(1, *values.shape[1:]))])
-        for name, values in features.items()
-    }
+def _with_nobody(values: np.ndarray) -> np.ndarray:
+    """Return the users' values with a row of zeros behind, for users who are unknown."""
+    return np.concatenate([values, np.zeros_like(values, shape=(1, *values.shape[1:]))])
 
 
 def _stored(values: np.ndarray) -> np.ndarray:

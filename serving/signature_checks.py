@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from datasets.columns import USER_ID
+
 BATCH_SIZE = 32
 K = 10
 UNKNOWN_USER = b"a user that nobody has ever seen"
@@ -60,8 +62,8 @@ def check_model(model_dir: str, example_files: Sequence[str], report: Callable[[
     """Load a SavedModel and ask each of its signatures real requests.
 
     `examples` signatures get real raw rows, one and 32, and an empty tf.Example; `recommend` gets real users, an
-    unknown one and an empty id. The answers must have the outputs and shapes that `serving.servable` declares, one entry
-    a row of the request, and finite numbers for all rows but the empty one.
+    unknown one and an empty id. The answers must have the outputs and shapes that `serving.servable` declares, one
+    entry a row of the request, and finite numbers for all rows but the empty one.
 
     Args:
       model_dir: folder of the SavedModel.
@@ -148,7 +150,7 @@ def _example_requests(rows: list[bytes], scores_only_rows: bool) -> Iterator[Req
 def _recommend_requests(rows: list[bytes]) -> Iterator[Request]:
     users: dict[bytes, None] = {}
     for row in rows:
-        users.update(dict.fromkeys(tf.train.Example.FromString(row).features.feature["user_id"].bytes_list.value))
+        users.update(dict.fromkeys(tf.train.Example.FromString(row).features.feature[USER_ID].bytes_list.value))
     known = [user for user in users if user][:BATCH_SIZE]
     for description, user_ids, k in (
         ("a user of the test split", known[:1], K),

@@ -226,16 +226,17 @@ def _publish(root: Path, content: _Content, clock: Callable[[], float], step: St
 
 def _previous_good(root: Path) -> Version:
     """Return the version that a rollback brings back."""
-    *_, newest = found = versions(root)
+    *older, newest = versions(root)
     origin, digest = newest.number, None
     try:
-        manifest = newest.manifest()
-        origin, digest = manifest.restored_from or newest.number, manifest.digest
+        origin = newest.manifest().restored_from or newest.number
+        digest = verify(newest).digest
     except ShortlistError as error:
         _log.warning("The newest version is damaged: %s", error)
     passed_over = []
-    for version in reversed(found):
-        if version.number >= origin:
+    for version in reversed(older):
+        # Where the newest version is a damaged copy, its original is good enough.
+        if version.number > origin or (version.number == origin and digest is not None):
             continue
         try:
             if verify(version).digest != digest:
@@ -278,7 +279,7 @@ def _remove(folder: Path, step: Step) -> None:
 @contextmanager
 def _writing(root: Path, timeout_seconds: float, step: Step) -> Iterator[None]:
     """Hold the root's lock; what an interrupted writer left is cleared first."""
-    with _explained(root, "cannot be written"):
+    with _explained(root, "the push failed"):
         _make_root(root, step)
         lock = FileLock(root / LOCK_FILE, timeout=timeout_seconds)
         try:
@@ -349,10 +350,11 @@ def _model_files(source: Path, root: Path) -> list[str]:
 def _holds(version: Version, source: Path, files: list[str]) -> bool:
     """Return whether a version is this model, and undamaged."""
     try:
-        if sorted(version.manifest().files) != files:
+        manifest = version.manifest()
+        if sorted(manifest.files) != files:
             return False
         wanted = manifests.digest({name: file_sha256(source / name) for name in files})
-        return version.manifest().digest == wanted == verify(version).digest
+        return manifest.digest == wanted == verify(version).digest
     except ShortlistError as error:
         _log.warning("The newest version is damaged, and the model is pushed anew: %s", error)
         return False

@@ -129,7 +129,7 @@ class NodeSettings(Section):
     cpu_limit: Quantity | None = Field(None, description="Empty: the same as cpu.")
     memory: Quantity = Field("4Gi", description="Memory requested and its limit: above it the pod is killed.")
     gpu: Gpu | None = None
-    node_selector: dict[str, str] = {}
+    node_selector: dict[str, str] = Field({}, description="Labels that the machine must have.")
     tolerations: tuple[Toleration, ...] = ()
     affinity: tuple[NodeRequirement, ...] = ()
     retries: Retries = Retries()
@@ -179,7 +179,7 @@ class KubernetesSettings(Section):
     @model_validator(mode="after")
     def _mount_paths_differ(self) -> KubernetesSettings:
         for node in ("", *self.nodes):
-            paths = [mount.path for mount in (*self.volumes(node), *self.secrets(node))]
+            paths = [volume.path for volume in self.volumes(node)] + [files.path for files in self.secrets(node)]
             twice = sorted({path for path in paths if paths.count(path) > 1})
             if twice:
                 raise ValueError(f"two volumes of node {node or 'defaults'} are mounted at {', '.join(twice)}")

@@ -11,7 +11,10 @@ class BeamSettings(Section):
     """Options handed to Apache Beam."""
 
     # In-process: the default runner would fetch a Go engine where it finds a network, and multi_threading loses rows.
-    args: tuple[str, ...] = Field(("--runner=FnApiRunner",), description="Beam pipeline arguments.")
+    # The image is never pulled by this runner; unnamed, TFX would pack itself for remote workers at every node.
+    args: tuple[str, ...] = Field(
+        ("--runner=FnApiRunner", "--sdk_container_image=in-process"), description="Beam pipeline arguments."
+    )
 
 
 class PushSettings(Section):

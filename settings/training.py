@@ -27,32 +27,36 @@ class TrainingSettings(Section):
     optimizer: Literal["adam", "adagrad", "sgd"] = Field("adam", description="Optimizer of all weights.")
     loss: Loss = Field(
         "auto",
-        description="auto: softmax for retrieval (over the whole catalogue up to 20,000 items, else in_batch_softmax), "
-        "bce for ranking, mse for rating.",
+        description="auto: bce for ranking, mse for rating; for retrieval softmax over the whole catalogue up to "
+        "20,000 items, above that in_batch_softmax, or sampled_softmax for a sequence model.",
     )
     num_negatives: int = Field(128, ge=1, description="Negatives a step, where the loss samples them.")
     early_stopping_patience: int = Field(3, ge=0, description="Epochs without a better eval loss; 0: never stop early.")
     seed: int = Field(42, description="Of initial weights, order of rows, dropout and negatives.")
 
-    def loss_of(self, task: str, full_softmax: bool = True) -> Loss:
+    def loss_of(self, task: str, instead_of_softmax: Loss | None = None) -> Loss:
         """Return the loss that a model of this task is trained by.
 
         Args:
           task: `retrieval`, `ranking` or `rating`.
-          full_softmax: whether the catalogue is small enough for a softmax over all of it.
+          instead_of_softmax: what `auto` means for a retrieval model whose catalogue is too large for a softmax over
+            all of it.
 
         Raises:
           ConfigError: the configured loss is for another task.
 
         Example:
-          >>> TrainingSettings().loss_of("ranking"), TrainingSettings().loss_of("retrieval", full_softmax=False)
-          ('bce', 'in_batch_softmax')
+          >>> TrainingSettings().loss_of("ranking"), TrainingSettings().loss_of("retrieval")
+          ('bce', 'softmax')
+          >>> TrainingSettings().loss_of("retrieval", "in_batch_softmax")
+          'in_batch_softmax'
         """
         fitting = LOSSES[task]
         if self.loss == "auto":
-            return "in_batch_softmax" if task == "retrieval" and not full_softmax else fitting[0]
+            return instead_of_softmax if task == "retrieval" and instead_of_softmax else fitting[0]
         if self.loss not in fitting:
             raise ConfigError(
-                f"training.loss: {self.loss!r} cannot train a {task} model. Expected auto or one of {', '.join(fitting)}"
+                f"training.loss: {self.loss!r} cannot train a {task} model. "
+                f"Expected auto or one of {', '.join(fitting)}"
             )
         return self.loss

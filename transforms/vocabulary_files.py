@@ -1,7 +1,8 @@
 """Full pass on Beam: the vocabularies of all features counted together.
 
-`tft.vocabulary` adds a dozen Beam stages for each vocabulary. On data of this size the stages are the cost, not the
-rows: five vocabularies learnt together make Transform about twice as fast as five learnt one by one.
+`tft.vocabulary` adds a dozen Beam stages for each vocabulary. On data that fit one machine the stages are the cost,
+not the rows: Transform of MovieLens 100K takes 7.9 s of processor time with its five vocabularies learnt together and
+10.6 s with five times `tft.vocabulary`; the files are the same to the byte.
 """
 
 from __future__ import annotations

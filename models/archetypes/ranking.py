@@ -15,16 +15,16 @@ from models.layers.field_vectors import FieldVectors
 class RankingModel(keras.Model):
     """Branches over shared field vectors, each adding to one logit.
 
-        logit = sum_b Dense_b(branch_b(vectors)) + sum_c Dense_c(feature_branch_c(features))
+        logit = sum_b branch_b(vectors) + sum_c feature_branch_c(features)
 
-    A branch that returns one value a row is taken as it is; a wider one gets a dense layer to 1. (A dense layer over
-    concatenated branches is the same as this sum.) Models differ by the branches passed in.
+    Models differ by the branches passed in. A branch with a wider output ends in a dense layer to 1; a dense layer over
+    several such outputs side by side, as some papers draw it, is the same as the sum.
 
     Args:
       fields: at least one.
       embedding_dim: length of the shared field vectors.
-      branches: layers that map `(batch_size, num_fields, embedding_dim)` to `(batch_size, units)`.
-      feature_branches: layers that map the transformed features by name to `(batch_size, units)`.
+      branches: layers that map `(batch_size, num_fields, embedding_dim)` to `(batch_size, 1)`.
+      feature_branches: layers that map the transformed features by name to `(batch_size, 1)`.
     """
 
     def __init__(
@@ -39,16 +39,15 @@ class RankingModel(keras.Model):
         self.vectors = FieldVectors(fields, embedding_dim) if branches else None
         self.branches = list(branches)
         self.feature_branches = list(feature_branches)
-        self.heads = [keras.layers.Dense(1, name=f"logit_{i}") for i in range(len(branches) + len(feature_branches))]
 
     def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
         """Return the logit of each row, float32 `(batch_size,)`."""
-        outputs = [branch(features, training=training) for branch in self.feature_branches]
+        # Keras hands `training` on to the layers that ask for it.
+        outputs = [branch(features) for branch in self.feature_branches]
         if self.vectors is not None:
             vectors = self.vectors(features)
-            outputs += [branch(vectors, training=training) for branch in self.branches]
-        logits = [x if x.shape[-1] == 1 else head(x) for x, head in zip(outputs, self.heads, strict=True)]
-        return ops.squeeze(sum(logits[1:], start=logits[0]), axis=-1)
+            outputs += [branch(vectors) for branch in self.branches]
+        return ops.squeeze(sum(outputs[1:], start=outputs[0]), axis=-1)
 
 
 class Flattened(keras.layers.Layer):

@@ -28,7 +28,7 @@ class Tower(keras.layers.Layer):
       embedding_dim: length of a field's vector and of the output.
       hidden_units: hidden layers of the MLP; none: the sum alone.
       list_pooling: how lists are pooled.
-      dropout: share of the field vectors' and hidden values set to 0 in training.
+      dropout: share of the hidden values and of the output set to 0 in training.
       forgotten: name of a categorical field whose id is replaced by an OOV id in a share of the training rows.
       forgotten_share: that share.
       tables: embedding tables shared with others, by vocabulary.
@@ -65,12 +65,12 @@ class Tower(keras.layers.Layer):
         """Return the vectors."""
         if training and self.forgotten is not None and self.forgotten_share:
             features = {**features, self.forgotten.name: self._forget(features[self.forgotten.name])}
-        vectors = self.drop(self.vectors(features), training=training)
+        vectors = self.vectors(features)
         total = ops.sum(vectors, axis=1)
-        if self.stack is None:
-            return total
-        flat = ops.reshape(vectors, (-1, vectors.shape[1] * vectors.shape[2]))
-        return total + self.stack(flat, training=training)
+        if self.stack is not None:
+            flat = ops.reshape(vectors, (-1, vectors.shape[1] * vectors.shape[2]))
+            total = total + self.stack(flat, training=training)
+        return self.drop(total, training=training)
 
     def _forget(self, ids: Any) -> Any:
         """Return the ids, some replaced by an OOV id, so that the OOV vectors stand for an item nothing is known of."""

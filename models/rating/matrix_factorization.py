@@ -22,7 +22,9 @@ class MatrixFactorization(ModelParams):
 
     name: Literal["matrix_factorization"] = "matrix_factorization"
     task: ClassVar[Task] = "rating"
-    paper: ClassVar[str] = "Koren, Bell, Volinsky 2009, Matrix factorization techniques, https://doi.org/10.1109/MC.2009.263"
+    paper: ClassVar[str] = (
+        "Koren, Bell, Volinsky 2009, Matrix factorization techniques, https://doi.org/10.1109/MC.2009.263"
+    )
     needs: ClassVar[tuple[str, ...]] = ("categorical",)
 
     embedding_dim: int = Field(32, ge=1, description="Length of the user's and the item's vector.")

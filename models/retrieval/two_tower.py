@@ -23,7 +23,9 @@ class TwoTower(ModelParams):
 
     name: Literal["two_tower"] = "two_tower"
     task: ClassVar[Task] = "retrieval"
-    paper: ClassVar[str] = "Yi et al. 2019, Sampling-bias-corrected neural modeling, https://doi.org/10.1145/3298689.3346996"
+    paper: ClassVar[str] = (
+        "Yi et al. 2019, Sampling-bias-corrected neural modeling, https://doi.org/10.1145/3298689.3346996"
+    )
 
     embedding_dim: int = Field(64, ge=1, description="Length of the towers' outputs and of every token's vector.")
     query_hidden_units: tuple[int, ...] = Field((), description="Hidden layers of the query tower.")
@@ -36,7 +38,10 @@ class TwoTower(ModelParams):
     share_item_table: bool = Field(True, description="The history looks its items up in the candidate tower's table.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of the towers' inputs and hidden values dropped.")
     item_id_dropout: float = Field(
-        0.1, ge=0, lt=1, description="Share of items trained as if their id were unknown, so that metadata speak for new ones."
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of items trained as if their id were unknown, so that metadata speak for new ones.",
     )
 
     def check_features(self, features: Sequence[FeatureRecord]) -> None:

@@ -20,7 +20,9 @@ class SASRec(ModelParams):
 
     name: Literal["sasrec"] = "sasrec"
     task: ClassVar[Task] = "retrieval"
-    paper: ClassVar[str] = "Kang, McAuley 2018, Self-attentive sequential recommendation, https://arxiv.org/abs/1808.09781"
+    paper: ClassVar[str] = (
+        "Kang, McAuley 2018, Self-attentive sequential recommendation, https://arxiv.org/abs/1808.09781"
+    )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
 
     embedding_dim: int = Field(64, ge=1, description="Length of item and position vectors.")

@@ -95,7 +95,7 @@ def _pipeline(containers: Containers) -> Any:
 
 def _prepare(containers: Containers) -> Any:
     # The parameters' order is kfp's own: those of the function.
-    def body(overrides: list, model: str, data_path: str, enable_cache: bool, run_id: str):  # type: ignore[no-untyped-def, type-arg]  # noqa: ANN202
+    def body(overrides: list, model: str, data_path: str, enable_cache: bool, run_id: str):  # type: ignore[no-untyped-def, type-arg]
         run = RunParameters(run_id, overrides, model, data_path, enable_cache)
         return _container(containers, PREPARE, containers.prepare(run))
 
@@ -103,7 +103,7 @@ def _prepare(containers: Containers) -> Any:
 
 
 def _node(containers: Containers, node_id: str) -> Any:
-    def body(run_id: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def body(run_id: str):  # type: ignore[no-untyped-def]
         return _container(containers, node_id, containers.node(node_id, RunParameters(run_id)))
 
     return _component(node_id, body)
@@ -112,7 +112,7 @@ def _node(containers: Containers, node_id: str) -> Any:
 def _report(containers: Containers) -> Any:
     from kfp import dsl
 
-    def body(run_id: str, page: dsl.Output[dsl.HTML], metrics: dsl.Output[dsl.Metrics]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def body(run_id: str, page: dsl.Output[dsl.HTML], metrics: dsl.Output[dsl.Metrics]):  # type: ignore[no-untyped-def]
         command = [
             *containers.report(RunParameters(run_id)),
             "--page",

@@ -74,7 +74,9 @@ def run_node(ir: Any, node_id: str, run_id: str, store: Any, listener: Callable[
 def _node(ir: Any, node_id: str) -> Any:
     nodes = {entry.pipeline_node.node_info.id: entry.pipeline_node for entry in ir.nodes}
     if node_id not in nodes:
-        raise ConfigError(f"pipeline {ir.pipeline_info.id}: has no node {node_id!r}. Expected one of {', '.join(nodes)}")
+        raise ConfigError(
+            f"pipeline {ir.pipeline_info.id}: has no node {node_id!r}. Expected one of {', '.join(nodes)}"
+        )
     return nodes[node_id]
 
 

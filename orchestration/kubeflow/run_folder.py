@@ -1,9 +1,9 @@
 """What the pods of one run tell each other: small files in `<output root>/runs/<run id>/`.
 
-    pipeline.json       the compiled pipeline, written by Prepare
-    run.json            what the run is: configuration, start, graph
-    nodes/<node>.json   how each node is doing, written by its own pod
-    summary.json, page.html    the record, as after a local run, written by Report
+pipeline.json       the compiled pipeline, written by Prepare
+run.json            what the run is: configuration, start, graph
+nodes/<node>.json   how each node is doing, written by its own pod
+summary.json, page.html    the record, as after a local run, written by Report
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class RunFolder:
         absent = [node for node in facts.upstream if node not in facts.events]
         if absent and facts.error is None:
             facts.error = PodLostError(
-                f"node {absent[0]}: its pod never started. `kubectl describe pod` names the reason: no machine with the "
-                "resources asked for (FailedScheduling), an image that cannot be pulled, a claim or Secret that is missing"
+                f"node {absent[0]}: its pod never started. `kubectl describe pod` names the reason: no machine with "
+                "what it asks for (FailedScheduling), an image that cannot be pulled, a claim or Secret that is missing"
             )
         return facts
 
@@ -106,10 +106,13 @@ class RunFolder:
         state: State = record["state"]
         error: BaseException | None = None
         if state == "running":
-            state, error = "failed", PodLostError(
-                f"node {node}: its pod ended without a word. It was killed: for want of memory (exit code 137, reason "
-                f"OOMKilled: raise kubernetes.nodes.{node}.memory), by its time limit (DeadlineExceeded: raise "
-                f"kubernetes.nodes.{node}.timeout_seconds) or by eviction. `kubectl describe pod` names the reason"
+            state, error = (
+                "failed",
+                PodLostError(
+                    f"node {node}: its pod ended without a word. It was killed: for want of memory (exit code 137, "
+                    f"OOMKilled: raise kubernetes.nodes.{node}.memory), by its time limit (DeadlineExceeded: raise "
+                    f"kubernetes.nodes.{node}.timeout_seconds) or by eviction. `kubectl describe pod` names the reason"
+                ),
             )
         elif state == "failed":
             error = _error(record["error"], record["message"])

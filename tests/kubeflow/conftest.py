@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from orchestration.kubeflow import representation
 from orchestration.kubeflow.containers import Containers
 from orchestration.kubeflow.graph import Graph
 from orchestration.kubeflow.kfp_pipeline import write_package
 from settings.config import Config
 from settings.kubernetes import KubernetesSettings
 from tests.kubeflow.databases import SERVERS, Server
-from tests.kubeflow.stand_in import StandIn
+from tests.kubeflow.stand_in import StandIn, Warm
 
 TINY = "tests.kubeflow.tiny_pipeline.create_pipeline"
 TINY_GRAPH = Graph(
@@ -64,9 +63,16 @@ class Cluster:
         return metadata(connection_config(self.server.url, str(self.server.password_file)), 10)
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    pods = Warm(tmp_path_factory.mktemp("pods"))
+    yield pods
+    pods.close()
+
+
 @pytest.fixture
 def cluster(
-    request: pytest.FixtureRequest, tmp_path: Path, config: Config, settings: KubernetesSettings
+    request: pytest.FixtureRequest, tmp_path: Path, config: Config, settings: KubernetesSettings, warm: Warm
 ) -> Iterator[Cluster]:
     """The tiny pipeline, compiled, with the kind of metadata server that the test is parametrized with."""
     folder = tmp_path / "server"
@@ -80,9 +86,8 @@ def cluster(
                 "metadata": settings.metadata.model_copy(update={"url": server.url, "password_path": str(folder)}),
             }
         )
-        assert representation.shape(config, TINY) == TINY_GRAPH
         package = tmp_path / "tiny.yaml"
         write_package(Containers(config, here, TINY_GRAPH, TINY), package)
         switch = tmp_path / "switch"
-        backend = StandIn(package, tmp_path / "minio", {"SHORTLIST_TEST_SWITCH": str(switch)})
+        backend = StandIn(package, tmp_path / "minio", {"SHORTLIST_TEST_SWITCH": str(switch)}, warm)
         yield Cluster(backend, root, server, switch, package)

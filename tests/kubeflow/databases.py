@@ -30,7 +30,9 @@ class Server:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, user=self.user, start_new_session=True)
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, user=self.user, start_new_session=True
+            )
 
     def stop(self) -> None:
         if self.process is not None:
@@ -117,7 +119,11 @@ def _running(server: Server, ready: list[str]) -> Iterator[None]:
 
 def _programs(name: str, package: str, *wanted: str) -> dict[str, str]:
     """Return the programs' paths, or skip the test with what to install."""
-    folders = [*sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True), "/usr/sbin", os.environ["PATH"]]
+    folders = [
+        *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True),
+        "/usr/sbin",
+        os.environ["PATH"],
+    ]
     found = {program: shutil.which(program, path=os.pathsep.join(folders)) for program in wanted}
     if missing := [program for program, path in found.items() if path is None]:
         pytest.skip(f"{name} is not installed ({', '.join(missing)} not found): apt-get install {package}")
@@ -137,9 +143,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _call(
-    *words: object, stdin: str = "", user: str | None = None, environment: dict[str, str] | None = None
-) -> None:
+def _call(*words: object, stdin: str = "", user: str | None = None, environment: dict[str, str] | None = None) -> None:
     done = subprocess.run(
         [str(word) for word in words],
         input=stdin,

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+Start = Callable[[list[str], Mapping[str, str]], tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ class StandIn:
       package: compiled KFP 2 YAML.
       folder: where output artifacts go.
       environment: added to each process's environment.
+      start: runs one command with variables; returns exit code and output.
     """
 
-    def __init__(self, package: Path, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, package: Path, folder: Path, environment: Mapping[str, str], start: Start) -> None:
         self.spec: dict[str, Any] = next(yaml.safe_load_all(package.read_text()))
         self.folder = folder
         self.environment = dict(environment)
+        self.start = start
 
     def run(self, run_id: str, **parameters: Any) -> Run:
         declared = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
@@ -75,7 +78,8 @@ class StandIn:
     def _dag(self, dag: dict[str, Any], values: dict[str, Any], run: Run) -> bool:
         tasks = dag["tasks"]
         good: dict[str, bool] = {}
-        for name in TopologicalSorter({task: body.get("dependentTasks", []) for task, body in tasks.items()}).static_order():
+        waits_for = {task: body.get("dependentTasks", []) for task, body in tasks.items()}
+        for name in TopologicalSorter(waits_for).static_order():
             body = tasks[name]
             always = body.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
             if always or all(good[upstream] for upstream in body.get("dependentTasks", [])):
@@ -131,20 +135,51 @@ class StandIn:
 
     def _process(self, words: list[str], variables: list[dict[str, str]]) -> Attempt:
         assert "{{" not in "".join(words), f"a placeholder was left: {words}"
-        environment = {
-            **os.environ,
-            **{variable["name"]: variable["value"] for variable in variables},
-            **self.environment,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        done = subprocess.run(
-            words,
+        environment = {variable["name"]: variable["value"] for variable in variables} | self.environment
+        return Attempt(tuple(words), *self.start(words, environment))
+
+
+def cold(words: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command as a process of its own; return exit code and output."""
+    done = subprocess.run(
+        words,
+        cwd=REPOSITORY,
+        env={**os.environ, **environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+class Warm:
+    """Runs commands as `cold` does, forked from a process that has loaded TFX; see `warm_pods`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._output = folder / "output"
+        self._server = subprocess.Popen(
+            [sys.executable, "tests/kubeflow/warm_pods.py"],
             cwd=REPOSITORY,
-            env=environment,
             text=True,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=300,
-            check=False,
+            stderr=subprocess.DEVNULL,
         )
-        return Attempt(tuple(words), done.returncode, done.stdout)
+        assert self._answer() == "ready"
+
+    def __call__(self, words: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+        assert self._server.stdin is not None
+        request = {"command": words, "environment": environment, "output": str(self._output)}
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        code = int(self._answer())
+        return code, self._output.read_text()
+
+    def close(self) -> None:
+        self._server.communicate(timeout=30)
+
+    def _answer(self) -> str:
+        assert self._server.stdout is not None
+        return self._server.stdout.readline().strip()

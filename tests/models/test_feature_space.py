@@ -11,7 +11,14 @@ RECORDS = FeatureList.model_validate(
     {
         "records": [
             {"name": "user_id", "kind": "categorical", "tower": "query", "missing_indicator": True},
-            {"name": "past", "kind": "sequence", "tower": "query", "column": "history_item_ids", "vocabulary": "movie", "max_length": 7},
+            {
+                "name": "past",
+                "kind": "sequence",
+                "tower": "query",
+                "column": "history_item_ids",
+                "vocabulary": "movie",
+                "max_length": 7,
+            },
             {"name": "age", "kind": "numeric", "tower": "query", "scaling": "bucketize", "num_buckets": 5},
             {"name": "movie", "kind": "categorical", "tower": "candidate", "column": "item_id", "num_oov_buckets": 3},
             {"name": "genres", "kind": "multivalent", "tower": "candidate", "max_length": 4},

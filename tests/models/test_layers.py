@@ -46,7 +46,9 @@ def test_pooling_against_a_loop(mode: str) -> None:
             continue
         weights = np.exp(position_logits[present]) if mode == "recency" else np.ones(len(present))
         total = sum(w * vectors[row, t] for w, t in zip(weights, present, strict=True))
-        expected[row] = total / {"sum": 1, "mean": len(present), "sqrtn": len(present) ** 0.5, "recency": weights.sum()}[mode]
+        expected[row] = (
+            total / {"sum": 1, "mean": len(present), "sqrtn": len(present) ** 0.5, "recency": weights.sum()}[mode]
+        )
     np.testing.assert_allclose(layer(vectors, mask), expected, rtol=1e-5, atol=1e-6)
 
 

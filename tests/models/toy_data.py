@@ -82,7 +82,12 @@ def user_columns(user: int) -> dict[str, Any]:
 
 def item_columns(item: int) -> dict[str, Any]:
     genres = ["even" if item % 2 == 0 else "odd", "any"]
-    return {"item_id": str(item), "title": f"Item {item}", "genres": genres, "year": None if item == 3 else 1990 + item % 7}
+    return {
+        "item_id": str(item),
+        "title": f"Item {item}",
+        "genres": genres,
+        "year": None if item == 3 else 1990 + item % 7,
+    }
 
 
 def _events(user: int, items: Iterable[int], with_seen: bool, past: list[int]) -> list[bytes]:
@@ -167,6 +172,7 @@ def _learn_transform(rows: list[bytes], folder: Path) -> None:
     import apache_beam as beam
     import tensorflow_transform as tft
     import tensorflow_transform.beam as tft_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
     from tensorflow_transform.tf_metadata.metadata_io import write_metadata
     from tfx_bsl.tfxio import tf_example_record
 
@@ -177,11 +183,9 @@ def _learn_transform(rows: list[bytes], folder: Path) -> None:
     metadata = tft.DatasetMetadata.from_feature_spec({n: tf.io.VarLenFeature(t) for n, t in dtypes.items()})
     tfxio = tf_example_record.TFExampleBeamRecord(["toy"], schema=metadata.schema, telemetry_descriptors=["toy"])
     config = {"features": json.dumps([record.model_dump(mode="json") for record in RECORDS])}
-    with beam.Pipeline(options=beam.options.pipeline_options.PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-        with tft_beam.Context(temp_dir=str(folder) + "-temp"):
-            data = pipeline | beam.Create(rows) | tfxio.BeamSource()
-            graph = (data, tfxio.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(
-                lambda inputs: preprocessing_fn(inputs, config)
-            )
-            _ = graph | tft_beam.WriteTransformFn(str(folder))
+    options = PipelineOptions(["--runner=FnApiRunner"])
+    with beam.Pipeline(options=options) as pipeline, tft_beam.Context(temp_dir=str(folder) + "-temp"):
+        data = pipeline | beam.Create(rows) | tfxio.BeamSource()
+        learnt = tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
+        _ = (data, tfxio.TensorAdapterConfig()) | learnt | tft_beam.WriteTransformFn(str(folder))
     write_metadata(metadata, str(folder / tft.TFTransformOutput.RAW_METADATA_DIR))

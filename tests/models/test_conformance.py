@@ -1,0 +1,203 @@
+"""What every registered model has to fulfil."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.archetypes.retrieval import RetrievalModel
+from models.feature_space import CATALOGUE_INDEX
+from models.fitting import build, fit
+from models.registry import ModelParams, parse_params, registry
+from models.training_data import TrainingData
+from serving.servable import Servable, save
+from settings.training import TrainingSettings
+from tests.models.toy_data import NUM_ITEMS, RECORDS, Loaded, loaded, world
+
+MODELS = sorted(registry())
+# Fitted without gradients, and not from who chose what.
+FLOORS = ("popularity", "random")
+# A small model learns the toy world in a second; one entry a hyperparameter that several models have.
+SMALL = {"embedding_dim": 16, "num_blocks": 1, "hidden_units": (16,), "dropout": 0.0, "item_id_dropout": 0.0}
+
+
+@pytest.fixture(scope="module")
+def toy() -> Loaded:
+    return loaded()
+
+
+def params_of(name: str, **changes: Any) -> ModelParams:
+    known = registry()[name].model_fields
+    return parse_params({"name": name} | {k: v for k, v in (SMALL | changes).items() if k in known})
+
+
+def fitted(name: str, toy: Loaded, **settings: Any) -> keras.Model:
+    wanted = {"epochs": 40, "batch_size": 64, "learning_rate": 0.02, "early_stopping_patience": 8, **settings}
+    return fit(params_of(name), TrainingSettings(**wanted), toy.space, toy.data)[0]
+
+
+def randomized(model: keras.Model) -> keras.Model:
+    """Return the model with random weights, so that a model of zeros cannot pass by being 0 everywhere."""
+    generator = np.random.default_rng(1)
+    model.set_weights(
+        [generator.normal(0.0, 0.3, w.shape).astype(w.dtype) if w.dtype.kind == "f" else w for w in model.get_weights()]
+    )
+    return model
+
+
+def batch(toy: Loaded, rows: slice) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(values[rows]) for name, values in toy.test.features.items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_params_survive_json_and_are_described(name: str) -> None:
+    params = params_of(name)
+    assert parse_params(json.loads(params.model_dump_json())) == params
+    assert params.name == name
+    assert type(params).__doc__
+    undescribed = [key for key, info in type(params).model_fields.items() if key != "name" and not info.description]
+    assert not undescribed
+    params.check_features(RECORDS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_batch_of_one_and_any_order_of_features_give_the_same(name: str, toy: Loaded) -> None:
+    model = randomized(build(params_of(name), toy.space))
+    whole = model(batch(toy, slice(0, 5))).numpy()
+    assert whole.shape == (5,)
+    assert len(set(whole.tolist())) > 1
+    one = batch(toy, slice(3, 4))
+    np.testing.assert_allclose(model(one), whole[3:4], rtol=1e-5, atol=1e-6)
+    backwards = dict(reversed(one.items()))
+    np.testing.assert_array_equal(model(backwards), model(one))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if registry()[name].task == "retrieval"])
+def test_towers_look_at_their_own_fields_only(name: str, toy: Loaded) -> None:
+    model = randomized(build(params_of(name), toy.space))
+    assert isinstance(model, RetrievalModel)
+    features = batch(toy, slice(0, 4))
+    query = {f.name for f in toy.space.query()}
+    only_query = {k: v if k in query else tf.zeros_like(v) for k, v in features.items()}
+    only_items = {k: tf.zeros_like(v) if k in query else v for k, v in features.items()}
+    np.testing.assert_array_equal(model.encode_query(only_query), model.encode_query(features))
+    np.testing.assert_array_equal(model.encode_candidate(only_items), model.encode_candidate(features))
+    scores = model.score(model.encode_query(features), model.encode_candidate(features))
+    np.testing.assert_allclose(np.diag(scores), model(features), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in FLOORS])
+def test_overfits_one_batch(name: str, toy: Loaded) -> None:
+    rows = toy.data.train.where(np.arange(len(toy.data.train)) % 30 == 7)
+    rows.sequence_end[:] = True
+    none = rows.where(np.zeros(len(rows), bool))
+    settings = TrainingSettings(epochs=150, batch_size=64, learning_rate=0.05, early_stopping_patience=0)
+    _, history = fit(params_of(name, l2=0.0), settings, toy.space, TrainingData(rows, none, toy.data.catalogue))
+    assert history.epochs[-1]["loss"] < 0.1 * history.epochs[0]["loss"]
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if registry()[n].task == "retrieval" and n not in FLOORS])
+def test_gives_the_withheld_half_of_the_checkerboard_back(name: str, toy: Loaded) -> None:
+    model = fitted(name, toy)
+    items = {k: tf.constant(v) for k, v in toy.data.catalogue.features.items()}
+    features = {k: tf.constant(v) for k, v in toy.users.features.items()}
+    features[CATALOGUE_INDEX] = tf.fill([len(toy.users.user_ids)], tf.constant(len(toy.data.catalogue), tf.int64))
+    scores = model.score(model.encode_query(features), model.encode_candidate(items)).numpy()[:, :NUM_ITEMS]
+    hits = []
+    for row, user in enumerate(toy.users.user_ids):
+        number = int(user.decode()[1:])
+        seen = toy.users.seen[toy.users.seen_starts[row] : toy.users.seen_starts[row + 1]]
+        scores[row, seen[seen < NUM_ITEMS]] = -np.inf
+        best = np.argsort(-scores[row], kind="stable")[: len(world().withheld[number])]
+        hits += [int(item) in world().withheld[number] for item in best]
+    # Chance: 2 of 14 unseen items, so 1/7.
+    assert np.mean(hits) > 0.9
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if registry()[n].task != "retrieval"])
+def test_learns_who_likes_what(name: str, toy: Loaded) -> None:
+    model = fitted(name, toy, early_stopping_patience=0)
+    scores = model({k: tf.constant(v) for k, v in toy.data.train.features.items()}).numpy()
+    liked = toy.data.train.liked > 0
+    assert scores[liked].mean() - scores[~liked].mean() > 1.0
+
+
+@pytest.mark.parametrize("name", ["two_tower", "sasrec"])
+def test_the_same_seed_gives_the_same_weights(name: str, toy: Loaded) -> None:
+    params = params_of(name, dropout=0.2, item_id_dropout=0.2)
+    settings = TrainingSettings(epochs=2, batch_size=32, seed=5)
+    first, second = (fit(params, settings, toy.space, toy.data)[0] for _ in range(2))
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    keras.utils.set_random_seed(6)
+    differently = build(params, toy.space)
+    keras.utils.set_random_seed(5)
+    assert not np.array_equal(differently.get_weights()[0], build(params, toy.space).get_weights()[0])
+
+
+_ASK = """
+import sys, json, numpy as np, tensorflow as tf
+examples = tf.constant([bytes.fromhex(line) for line in open(sys.argv[1])])
+found = {}
+for path in sys.argv[2:]:
+    signatures = tf.saved_model.load(path).signatures
+    found[path] = {
+        "scores": signatures["serving_default"](examples=examples)["scores"].numpy().tolist(),
+        "evaluate": {k: v.numpy().tolist() for k, v in signatures["evaluate"](examples=examples).items()},
+        "items": [[i.decode() for i in row] for row in signatures["recommend"](
+            user_id=tf.constant(["u0", "u1"]), k=tf.constant(3))["item_ids"].numpy()],
+    }
+assert not {"models", "serving", "settings"} & set(sys.modules)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(toy: Loaded, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[keras.Model, dict[str, Any]]]:
+    """Train and export every model, then ask all of them in a fresh process that knows none of our code."""
+    root = tmp_path_factory.mktemp("exported")
+    models = {name: fitted(name, toy, epochs=1, early_stopping_patience=0) for name in MODELS}
+    for name, model in models.items():
+        task, data = registry()[name].task, toy.data
+        servable = Servable(task, model, toy.space, toy.parser, data.catalogue, toy.users, data.train)
+        save(servable, str(root / name))
+    examples = root / "examples.txt"
+    examples.write_text("\n".join(row.hex() for row in world().serialized("test")))
+    asked = subprocess.run(
+        [sys.executable, "-c", _ASK, str(examples), *(str(root / name) for name in MODELS)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+    )
+    assert asked.returncode == 0, asked.stderr
+    found = json.loads(asked.stdout)
+    return {name: (model, found[str(root / name)]) for name, model in models.items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_serving_equals_training(
+    name: str, toy: Loaded, answers: dict[str, tuple[keras.Model, dict[str, Any]]]
+) -> None:
+    model, answer = answers[name]
+    outputs = model({k: tf.constant(v) for k, v in toy.test.features.items()}).numpy()
+    if registry()[name].task == "ranking":
+        outputs = 1 / (1 + np.exp(-outputs))
+    np.testing.assert_allclose(answer["scores"], outputs, rtol=1e-4, atol=1e-5)
+    assert all(len(set(items)) == 3 and "" not in items for items in answer["items"])
+    expected = {"rank", "popularity_rank"} if registry()[name].task == "retrieval" else {"score", "popularity_score"}
+    assert set(answer["evaluate"]) == expected | {"finite", "spread"}
+
+
+def test_listing_models_imports_no_framework() -> None:
+    heavy = "{'tensorflow', 'keras', 'tfx', 'apache_beam'}"
+    check = f"import sys; from models.registry import registry; registry(); print({heavy} & set(sys.modules))"
+    asked = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert asked.stdout.strip() == "set()"

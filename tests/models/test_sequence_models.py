@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.archetypes.retrieval import SequenceModel
+from models.feature_space import FeatureSpace, Field
+from models.fitting import build
+from models.registry import parse_params, registry
+
+LENGTH = 6
+SPACE = FeatureSpace(
+    (
+        Field("history", "sequence", "query", "item_id", 12, LENGTH, 1, "history_item_ids"),
+        Field("item_id", "categorical", "candidate", "item_id", 12, 1, 1, "item_id"),
+    ),
+    "item_id",
+    num_items=10,
+)
+
+
+@pytest.fixture(params=[name for name in registry() if registry()[name].needs == ("sequence",)])
+def model(request: pytest.FixtureRequest) -> SequenceModel:
+    generator = np.random.default_rng(0)
+    made = build(parse_params({"name": request.param, "embedding_dim": 8}), SPACE)
+    weights = made.get_weights()
+    made.set_weights([generator.normal(0, 0.5, w.shape) if w.dtype.kind == "f" else w for w in weights])
+    assert isinstance(made, SequenceModel)
+    return made
+
+
+def positions(model: SequenceModel, *history: int) -> np.ndarray:
+    batch = {name: tf.constant(values) for name, values in SPACE.sample(1).items()}
+    batch["history"] = tf.constant([history], tf.int64)
+    return model.encode_positions(batch).numpy()[0]
+
+
+def test_a_later_item_changes_no_earlier_position(model: SequenceModel) -> None:
+    before = positions(model, 0, 2, 3, 4, 5, 6)
+    after = positions(model, 0, 2, 3, 4, 9, 6)
+    np.testing.assert_allclose(before[:4], after[:4], atol=1e-6)
+    assert np.abs(before[4:] - after[4:]).min(axis=0).max() > 1e-3
+
+
+def test_the_query_is_the_last_position(model: SequenceModel) -> None:
+    batch = {name: tf.constant(values) for name, values in SPACE.sample(1).items()}
+    batch["history"] = tf.constant([[0, 2, 3, 4, 5, 6]], tf.int64)
+    np.testing.assert_allclose(model.encode_query(batch)[0], positions(model, 0, 2, 3, 4, 5, 6)[-1], atol=1e-6)
+
+
+def test_padding_says_nothing(model: SequenceModel) -> None:
+    before = positions(model, 0, 0, 0, 4, 5, 6)
+    assert np.all(before[:3] == 0)
+    for weight in model.weights:
+        if weight.path.endswith("tokens/table"):
+            table = np.array(weight.numpy())
+            table[0] = 100.0
+            weight.assign(table)
+    np.testing.assert_allclose(positions(model, 0, 0, 0, 4, 5, 6), before, atol=1e-6)
+
+
+def test_an_empty_history_has_a_finite_score(model: SequenceModel) -> None:
+    assert np.isfinite(positions(model, 0, 0, 0, 0, 0, 0)).all()
