@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from settings.config import Config
 
+# The code behind an exported model's signatures, and behind the questions that infra validation asks it.
+SERVABLE = ("serving/servable.py", "serving/scoring.py", "serving/catalogue_ranking.py")
+MODEL_CHECK = ("serving/model_check.py", "serving/signature_checks.py", "serving/isolated_check.py")
+
 
 def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True) -> Pipeline:
     """Return the TFX pipeline of one experiment; the same for every runner.
@@ -50,7 +54,7 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
     from datasets.sources import fingerprint
     from orchestration.fingerprint import code_fingerprint
 
-    blob = config.to_json()
+    features = json.dumps([record.model_dump(mode="json") for record in config.features])
 
     example_gen = ExampleGen(data=config.data.model_dump_json(), fingerprint=fingerprint(config.data))
     examples = example_gen.outputs["examples"]
@@ -72,7 +76,7 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
         materialize=False,
         disable_statistics=True,
         custom_config={
-            "features": json.dumps([record.model_dump(mode="json") for record in config.features]),
+            "features": features,
             "code": code_fingerprint("transforms"),
         },
     )
@@ -84,7 +88,13 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
         run_fn="models.trainer.run_fn",
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        custom_config={"config": blob, "code": code_fingerprint("models", "serving", "transforms")},
+        # Only what training depends on: a new gate or slice must not train again.
+        custom_config={
+            "features": features,
+            "model": config.model.model_dump_json(),
+            "training": config.training.model_dump_json(),
+            "code": code_fingerprint("models", *SERVABLE),
+        },
     )
     model = trainer.outputs["model"]
 
@@ -99,11 +109,11 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
         examples=examples,
         model=model,
         baseline_model=baseline.outputs["model"],
-        config=blob,
-        code=code_fingerprint("evaluation", "components"),
+        config=config.to_json(),
+        code=code_fingerprint("evaluation", "components/evaluator.py"),
     )
 
-    infra_validator = InfraValidator(model=model, examples=examples)
+    infra_validator = InfraValidator(model=model, examples=examples, code=code_fingerprint(*MODEL_CHECK))
 
     pusher = Pusher(
         model=model,

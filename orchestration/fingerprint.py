@@ -14,7 +14,7 @@ def code_fingerprint(*rooms: str) -> str:
     """Return a hash of the Python files of some rooms: it changes when a file is edited, added, renamed or removed.
 
     Args:
-      rooms: folders of the repository, for example `"models"` or `"models/layers"`.
+      rooms: folders or files of the repository, for example `"models"`, `"models/layers"` or `"serving/servable.py"`.
 
     Returns:
       64 hexadecimal digits, the same on every machine and in whichever order the rooms are named.
@@ -33,7 +33,7 @@ def fingerprint_folders(root: Path, *rooms: str) -> str:
     """Return the hash of the Python files of `rooms` below `root`; see `code_fingerprint`."""
     digest = hashlib.sha256()
     for room in sorted(set(rooms)):
-        files = sorted((root / room).rglob("*.py"))
+        files = [root / room] if room.endswith(".py") else sorted((root / room).rglob("*.py"))
         if not files:
             raise ValueError(f"room should be a folder with Python files below {root}. Received: {room!r}")
         for file in files:

@@ -40,7 +40,8 @@ def build_summary(facts: RunFacts, executions: Mapping[str, StoredExecution]) ->
     """
     blessing = _artifact(executions, "Evaluator", "blessing")
     blessed = _flag(blessing, "blessed")
-    infra_blessed = _flag(_artifact(executions, "InfraValidator", "blessing"), "blessed")
+    infra_blessing = _artifact(executions, "InfraValidator", "blessing")
+    infra_blessed = _flag(infra_blessing, "blessed")
     pushed = _artifact(executions, "Pusher", "pushed_model")
     destination = pushed.properties.get("pushed_destination") if _flag(pushed, "pushed") and pushed else None
     pushed_path = Path(destination) if destination else None
@@ -52,6 +53,7 @@ def build_summary(facts: RunFacts, executions: Mapping[str, StoredExecution]) ->
         infra_blessed=infra_blessed,
         pusher_ran="Pusher" in executions,
         pushed_path=pushed_path,
+        infra_reason=(_json(infra_blessing, "infra_check.json") or {}).get("reason"),
     )
     version = int(pushed_path.name) if pushed_path is not None and pushed_path.name.isdigit() else None
     data = _json(_artifact(executions, "ExampleGen", "examples"), "data.json") or {}

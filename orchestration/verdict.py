@@ -25,6 +25,7 @@ def verdict(
     infra_blessed: bool | None,
     pusher_ran: bool,
     pushed_path: Path | None,
+    infra_reason: str | None = None,
 ) -> tuple[int, ErrorRecord | None]:
     """Return the exit code of a run and what to tell of its error.
 
@@ -35,6 +36,7 @@ def verdict(
       infra_blessed: infra validation's verdict; None: it did not come to one.
       pusher_ran: the Pusher went through, or its earlier outputs were taken.
       pushed_path: where the Pusher says the candidate is served from.
+      infra_reason: what infra validation found.
 
     Example:
       >>> verdict(error=None, failed_node=None, blessed=False, infra_blessed=True, pusher_ran=True, pushed_path=None)
@@ -46,7 +48,10 @@ def verdict(
     if blessed is False:
         return NotBlessedError.exit_code, None
     if infra_blessed is False:
-        return InfraValidationError.exit_code, None
+        found = infra_reason or "the exported model does not load or answer. See the log"
+        return InfraValidationError.exit_code, ErrorRecord(
+            kind=InfraValidationError.__name__, message=found, node="InfraValidator"
+        )
     if pusher_ran and pushed_path is None:
         return 1, _pusher_error("the model passed, but the Pusher pushed nothing. See its lines in the log")
     if pusher_ran and pushed_path is not None and not (pushed_path / "saved_model.pb").is_file():

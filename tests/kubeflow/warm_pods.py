@@ -6,6 +6,7 @@ each command still runs alone, from its command line on, and can be killed.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -13,6 +14,17 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+
+PRELOADED = (
+    "orchestration.node_launcher",
+    "orchestration.metadata_reader",
+    "orchestration.run_record",
+    "reporting.page",
+    "settings.config",
+    "tests.kubeflow.tiny_pipeline",
+    "tfx.dsl.compiler.compiler",
+    "tfx.orchestration.local.runner_utils",
+)
 
 
 def _serve() -> None:

@@ -13,25 +13,18 @@ import tensorflow as tf
 from models.fitting import fit
 from models.registry import parse_params
 from models.trainer import run_fn
-from settings.config import Config
 from settings.errors import ConfigError, DataError
 from settings.training import TrainingSettings
 from tests.models.toy_data import FEATURES, loaded, world
 
 
 def fn_args(folder: Path, model: str, **training: Any) -> Any:
-    config = Config.model_validate(
-        {
-            "name": "toy",
-            "data": {"source": {"kind": "table", "path": "unused.csv"}},
-            "features": FEATURES,
-            "model": {"name": model},
-            "training": {"batch_size": 64, **training},
-            "gate": {"popularity_metric": "ndcg@10"},
-        }
-    )
     return types.SimpleNamespace(
-        custom_config={"config": config.to_json()},
+        custom_config={
+            "features": json.dumps(FEATURES),
+            "model": json.dumps({"name": model}),
+            "training": json.dumps({"batch_size": 64, **training}),
+        },
         transform_output=str(world().transform),
         train_files=[str(world().examples / "Split-train" / "*")],
         eval_files=[str(world().examples / "Split-eval" / "*")],
