@@ -91,7 +91,9 @@ def test_an_overlay_refers_only_to_what_it_holds(name: str) -> None:
     for record in records:
         if record["kind"] == "Service":
             labels = [pod_labels(other) for other in records if other["kind"] in {"Deployment", "StatefulSet"}]
-            assert any(record["spec"]["selector"].items() <= mine.items() for mine in labels), record["metadata"]["name"]
+            assert any(record["spec"]["selector"].items() <= mine.items() for mine in labels), record["metadata"][
+                "name"
+            ]
 
 
 def pod_labels(record: dict[str, Any]) -> dict[str, str]:

@@ -131,7 +131,9 @@ def circle(spec: dict[str, Any]) -> None:
 
 
 def undeclared_input(spec: dict[str, Any]) -> None:
-    spec["deploymentSpec"]["executors"]["exec-numbers"]["container"]["command"].append("{{$.inputs.parameters['span']}}")
+    spec["deploymentSpec"]["executors"]["exec-numbers"]["container"]["command"].append(
+        "{{$.inputs.parameters['span']}}"
+    )
 
 
 def value_not_passed(spec: dict[str, Any]) -> None:

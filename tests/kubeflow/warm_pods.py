@@ -6,7 +6,6 @@ each command still runs alone, from its command line on, and can be killed.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import runpy
