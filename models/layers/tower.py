@@ -18,8 +18,9 @@ from models.layers.token_embedding import TokenEmbedding
 class Tower(keras.layers.Layer):
     """Field vectors summed, plus an MLP of the field vectors side by side where it has hidden layers.
 
-        output = sum_f v_f + MLP([v_1, .., v_F])
+        output = b + sum_f v_f + MLP([v_1, .., v_F])
 
+    The bias b alone answers for whom nothing is known: as a query it learns what such users choose.
     The sum lets an item's own vector through unchanged, which an MLP alone has to learn; a field that is dropped or out
     of vocabulary leaves the others as they are.
 
@@ -56,6 +57,7 @@ class Tower(keras.layers.Layer):
         self.fields = tuple(fields)
         self.vectors = FieldVectors(self.fields, embedding_dim, list_pooling, tables)
         self.stack = DenseStack(hidden_units, embedding_dim, dropout=dropout) if hidden_units else None
+        self.bias = self.add_weight(shape=(embedding_dim,), initializer="zeros", name="bias")
         self.drop = keras.layers.Dropout(dropout)
         self.forgotten = forgotten
         self.forgotten_share = forgotten_share
@@ -66,7 +68,7 @@ class Tower(keras.layers.Layer):
         if training and self.forgotten is not None and self.forgotten_share:
             features = {**features, self.forgotten.name: self._forget(features[self.forgotten.name])}
         vectors = self.vectors(features)
-        total = ops.sum(vectors, axis=1)
+        total = self.bias + ops.sum(vectors, axis=1)
         if self.stack is not None:
             flat = ops.reshape(vectors, (-1, vectors.shape[1] * vectors.shape[2]))
             total = total + self.stack(flat, training=training)

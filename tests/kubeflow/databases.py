@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def postgresql(folder: Path) -> Iterator[Server]:
         yield server
 
 
-SERVERS: dict[str, Callable[[Path], Iterator[Server]]] = {"mariadb": mariadb, "postgresql": postgresql}
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {"mariadb": mariadb, "postgresql": postgresql}
 
 
 @contextmanager
