@@ -47,6 +47,7 @@ class Executor(base_executor.BaseExecutor):
             "source": timeline.data.source,
             "fingerprint": exec_properties["fingerprint"],
             "duplicates": timeline.num_duplicates,
+            "quarantined": 0,  # a malformed row stops the run
             "splits": timeline.summary(),
         }
         (uri / SUMMARY_FILE).write_text(json.dumps(summary, indent=2))
@@ -61,7 +62,8 @@ def _write(uri: Path, split: str, blocks: Iterable[pa.RecordBatch]) -> None:
     with tf.io.TFRecordWriter(path, options) as writer:
         for block in blocks:
             for example in RecordBatchToExamplesEncoder().encode(block):
-                writer.write(example)
+                # The encoder lays features out in any order; this sorts them, so that equal input gives equal bytes.
+                writer.write(tf.train.Example.FromString(example).SerializeToString(deterministic=True))
 
 
 class ExampleGenSpec(ComponentSpec):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
+import itertools
+import sys
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from datasets.records import Records
 from settings.errors import DataError
 
-_UNIT_SEPARATOR = "\x1f"
+_UNIT_SEPARATOR = b"\x1f"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BLOCK_BYTES = 1 << 28
 
 
 def read_bytes(path: Path) -> bytes:
@@ -25,7 +33,7 @@ def read_bytes(path: Path) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: is not a whole gzip file ({error}). Transfer it again") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Expected a readable file") from None
     if not content.strip():
         raise DataError(f"{path}: is empty. Expected at least one row")
     return content
@@ -33,7 +41,7 @@ def read_bytes(path: Path) -> bytes:
 
 def read_delimited(
     path: Path, separator: str = ",", names: list[str] | None = None, encoding: str = "utf-8", quoted: bool = True
-) -> pa.Table:
+) -> Records:
     """Return a delimited file with every column as strings; empty fields are null.
 
     Args:
@@ -46,85 +54,109 @@ def read_delimited(
     Raises:
       DataError: naming the file and, where it is a row's fault, the line.
     """
-    content = read_bytes(path)
-    try:
-        text = content.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = content[error.start : error.start + 1].hex()
-        raise DataError(f"{path}, line {line}: is not UTF-8 (byte 0x{found}). Save the file as UTF-8") from None
-    if len(separator) > 1:
-        text, separator = text.replace(separator, _UNIT_SEPARATOR), _UNIT_SEPARATOR
-    ragged: list[tuple[int | None, int]] = []
+    text = _Text(path, separator, encoding, quoted)
+    content = text.content()
+    header = names or text.header(content)
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path}, line {text.line(0)}: names column {repeated[0]!r} more than once. Rename one of them")
+    ragged: list[tuple[int, int]] = []
 
     def note(row: pa_csv.InvalidRow) -> str:
         ragged.append((row.number, row.actual_columns))
         return "skip"
 
-    header = names or next(iter(text.splitlines())).split(separator)
     try:
         table = pa_csv.read_csv(
-            pa.BufferReader(text.encode()),
-            read_options=pa_csv.ReadOptions(use_threads=False, column_names=names, block_size=max(len(text), 1 << 20)),
+            pa.BufferReader(content),
+            read_options=pa_csv.ReadOptions(
+                use_threads=False,  # or rows lose their numbers
+                column_names=names,
+                block_size=min(max(len(content), 1 << 20), _BLOCK_BYTES),
+            ),
             parse_options=pa_csv.ParseOptions(
-                delimiter=separator, quote_char='"' if quoted else False, invalid_row_handler=note
+                delimiter=text.delimiter,
+                quote_char='"' if quoted else False,
+                newlines_in_values=quoted,
+                invalid_row_handler=note,
             ),
             convert_options=pa_csv.ConvertOptions(
-                column_types={name.strip('"'): pa.string() for name in header},
+                column_types=dict.fromkeys(header, pa.string()),
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
                 null_values=[""],
             ),
         )
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: cannot be read as delimited text ({error})") from None
+        raise DataError(f"{path}: cannot be read as delimited text ({error}). Is it another format?") from None
     if ragged:
         number, width = ragged[0]
-        place = f"{path}, line {number}" if number is not None else str(path)
         raise DataError(
-            f"{place}: has {width} fields, expected {table.num_columns}. Rows like it: {len(ragged)}. "
-            "Repair or remove them"
+            f"{path}, line {text.line(number - 1)}: has {width} fields, expected {table.num_columns}. "
+            f"Rows like it: {len(ragged)}. Repair or remove them"
         )
     if table.num_rows == 0:
         raise DataError(f"{path}: holds a header and no row. Expected at least one row")
-    return table
+    num_header_records = 0 if names else 1
+    return Records(str(path), table, lambda row: text.line(row + num_header_records))
 
 
-def numbers(path: Path, table: pa.Table, column: str, kind: pa.DataType, first_line: int) -> pa.ChunkedArray:
-    """Return a column as finite numbers.
+@dataclass(frozen=True)
+class _Text:
+    """How a file is written; read again, rather than kept, when a damaged row's line is asked for."""
 
-    Args:
-      path: where the table was read from.
-      table: holds `column`, as strings or numbers.
-      column: its name.
-      kind: the Arrow type to return.
-      first_line: line of the table's first row in the file.
+    path: Path
+    separator: str
+    encoding: str
+    quoted: bool
 
-    Raises:
-      DataError: naming the first line that holds no such number.
-    """
-    values = table[column]
-    try:
-        result = pc.cast(values, kind)
-        if pc.all(_usable(result)).as_py():
-            return result
-    except pa.ArrowInvalid:
-        pass
-    row, value = next((row, value) for row, value in enumerate(values.to_pylist()) if not _is_number(value, kind))
-    expected = "a whole number" if pa.types.is_integer(kind) else "a number"
-    raise DataError(
-        f"{path}, line {row + first_line}: {column} should be {expected}. Received: {value!r}. Repair or remove the row"
-    )
+    @property
+    def delimiter(self) -> str:
+        return self.separator if len(self.separator) == 1 else _UNIT_SEPARATOR.decode()
 
+    def content(self) -> bytes:
+        """Return the text as UTF-8, with one character between fields.
 
-def _usable(numbers: pa.ChunkedArray | pa.Scalar) -> pa.ChunkedArray | pa.Scalar:
-    """Return where numbers are present and finite."""
-    finite = pc.is_finite(numbers) if pa.types.is_floating(numbers.type) else pc.is_valid(numbers)
-    return pc.fill_null(finite, False)
+        Raises:
+          DataError: it is not in the expected encoding.
+        """
+        content = read_bytes(self.path)
+        try:
+            text = content.decode(self.encoding)
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            found = content[error.start : error.start + 1].hex()
+            raise DataError(
+                f"{self.path}, line {line}: is not UTF-8 (byte 0x{found}). Save the file as UTF-8"
+            ) from None
+        content = content if self.encoding == "utf-8" else text.encode()
+        content = content.removeprefix(_BYTE_ORDER_MARK)
+        if len(self.separator) > 1:
+            content = content.replace(self.separator.encode(), _UNIT_SEPARATOR)
+        return content
 
+    def header(self, content: bytes) -> list[str]:
+        """Return the fields of the first line that is not blank."""
+        line = content.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r").decode()
+        if not self.quoted:
+            return line.split(self.delimiter)
+        return next(csv.reader([line], delimiter=self.delimiter))
 
-def _is_number(value: object, kind: pa.DataType) -> bool:
-    try:
-        return bool(_usable(pc.cast(pa.scalar(value), kind)).as_py())
-    except pa.ArrowInvalid:
-        return False
+    def line(self, record: int) -> int:
+        """Return the line, counted from 1, on which a record starts; the header is a record, a blank line none."""
+        return next(itertools.islice(self._starts(), record, None))
+
+    def _starts(self) -> Iterator[int]:
+        lines = io.StringIO(self.content().decode(), newline="")
+        if not self.quoted:
+            yield from (number for number, line in enumerate(lines, 1) if line.strip("\r\n"))
+            return
+        limit = csv.field_size_limit(sys.maxsize)
+        try:
+            reader, start = csv.reader(lines, delimiter=self.delimiter), 1
+            for record in reader:
+                if record:
+                    yield start
+                start = reader.line_num + 1
+        finally:
+            csv.field_size_limit(limit)

@@ -13,10 +13,13 @@ class Interactions:
 
     Attributes:
       events: one row an event, in file order: `user_id`, `item_id` (string), `timestamp` (int64, seconds), `rating`
-        (float32).
+        (float32). None of them is missing.
       users: one row a user: `user_id` and any columns; None where nothing is known.
       items: one row an item: `item_id` and any columns; None where nothing is known.
       source: where they came from, in words.
+
+    Other columns of `users` and `items` are string, int64, float32, or lists of one of these; values may be missing. Of
+    several rows with one id the first counts.
     """
 
     events: pa.Table

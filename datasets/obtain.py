@@ -12,6 +12,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from settings.errors import DataError
@@ -27,13 +28,15 @@ _PACKAGE_FILES = {
 _ARCHIVE = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 _ARCHIVE_MD5 = "0e33842e24a9c977be4e0107933c0723"  # as published beside the archive
 _ROOT = Path(__file__).resolve().parent.parent
+_REMEDY = "Unpack a copy and name its folder with --data-path"
 
 
 def movielens_100k() -> Path:
     """Return a folder with MovieLens 100K, obtained on first use and kept under `data/`.
 
     In order: the folder of an earlier call; the package `recbole`, which ships the data, without its dependencies; the
-    official archive. Both are checked against known hashes. The folder appears whole or not at all.
+    official archive. Both are checked against known hashes. The folder appears whole or not at all, also when several
+    processes ask at once.
 
     Raises:
       DataError: neither source could be reached, with both reasons.
@@ -42,27 +45,40 @@ def movielens_100k() -> Path:
     if target.is_dir():
         return target
     reasons = []
-    for obtain in (_from_package, _from_archive):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as staging:
-            try:
-                folder = obtain(Path(staging))
-            except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, DataError) as error:
-                reasons.append(f"{obtain.__name__.removeprefix('_from_')}: {error}")
-                continue
+    sources = {f"package {_PACKAGE}": _from_package, f"official archive {_ARCHIVE}": _from_archive}
+    for name, obtain in sources.items():
+        try:
+            _keep(obtain, target)
+        except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, DataError) as error:
+            reasons.append(f"{name}: {_reason(error)}")
+            continue
+        _log.info("MovieLens 100K was obtained from the %s and is kept in %s", name, target)
+        return target
+    raise DataError(f"MovieLens 100K could not be obtained. {'; '.join(reasons)}. {_REMEDY}")
+
+
+def _keep(obtain: Callable[[Path], Path], target: Path) -> None:
+    """Obtain the folder beside its place and move it there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".staging-") as staging:
+        folder = obtain(Path(staging))
+        try:
             folder.rename(target)
-            _log.info("MovieLens 100K was obtained from the %s", obtain.__name__.removeprefix("_from_"))
-            return target
-    raise DataError(
-        "MovieLens 100K could not be obtained. " + "; ".join(reasons) + ". Unpack a copy and name it with --data-path"
-    )
+        except OSError:
+            if not target.is_dir():  # else another process was faster, with the same checked files
+                raise
 
 
 def _from_package(staging: Path) -> Path:
     """Install the package into the staging folder and keep its data files."""
-    uv = shutil.which("uv") or str(_ROOT / ".tools" / "bin" / "uv")
-    command = [uv, "pip", "install", "--quiet", "--no-deps", "--target", str(staging / "package"), _PACKAGE]
-    subprocess.run([*command, "--python", sys.executable], check=True, capture_output=True, timeout=300, cwd=staging)
+    options = ["--quiet", "--no-deps", "--target", str(staging / "package"), _PACKAGE]
+    pinned = _ROOT / ".tools" / "bin" / "uv"
+    uv = str(pinned) if pinned.exists() else shutil.which("uv")
+    if uv is not None:
+        command = [uv, "pip", "install", "--python", sys.executable, *options]
+    else:
+        command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, cwd=staging)
     shipped = staging / "package" / "recbole" / "dataset_example" / "ml-100k"
     folder = staging / "ml-100k"
     folder.mkdir()
@@ -75,11 +91,8 @@ def _from_package(staging: Path) -> Path:
 
 def _from_archive(staging: Path) -> Path:
     """Download and unpack the official archive."""
-    try:
-        with urllib.request.urlopen(_ARCHIVE, timeout=60) as answer:
-            content = answer.read()
-    except urllib.error.URLError as error:
-        raise DataError(f"{_ARCHIVE} cannot be reached ({error.reason})") from None
+    with urllib.request.urlopen(_ARCHIVE, timeout=60) as answer:
+        content = answer.read()
     _check("ml-100k.zip", hashlib.md5(content, usedforsecurity=False).hexdigest(), _ARCHIVE_MD5)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(staging)
@@ -89,3 +102,13 @@ def _from_archive(staging: Path) -> Path:
 def _check(name: str, found: str, expected: str) -> None:
     if found != expected:
         raise DataError(f"{name} has checksum {found}, expected {expected}")
+
+
+def _reason(error: Exception) -> str:
+    """Return why a source failed, in one line."""
+    if isinstance(error, subprocess.CalledProcessError):
+        said = (error.stderr or "").strip().splitlines()
+        return said[-1].strip() if said else f"the installer ended with status {error.returncode}"
+    if isinstance(error, urllib.error.URLError):
+        return f"cannot be reached ({error.reason})"
+    return str(error)

@@ -9,102 +9,137 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datasets import columns as c
-from datasets.delimited import numbers, read_bytes, read_delimited
+from datasets.delimited import read_delimited
 from datasets.interactions import Interactions
+from datasets.records import Records, as_seconds
 from settings.data import TableSource
 from settings.errors import DataError
+
+_REMEDY = "Change the mapping under data.source.columns"
 
 
 def read_tables(source: TableSource) -> Interactions:
     """Read the interactions and what is known of users and items.
 
+    Times may be whole seconds since 1970 or, in Parquet, any date or time type.
+
     Raises:
       DataError: a file is missing or damaged, or lacks a column that the configuration names.
     """
-    path = Path(source.path)
-    raw, names = _read(path), source.columns
-    wanted = {c.USER_ID: names.user_id, c.ITEM_ID: names.item_id, c.TIMESTAMP: names.timestamp}
-    if names.rating:
-        wanted[c.RATING] = names.rating
-    for role, name in wanted.items():
-        _require(path, raw, name, f"data.source.columns.{role}")
-    count = raw.num_rows
-    ones = pa.chunked_array([pa.array([1.0] * count, pa.float32())])
+    names = source.columns
+    records = _read(Path(source.path).expanduser())
+    for role in (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.RATING):
+        if (name := getattr(names, role)) is not None:
+            records.require([name], f"data.source.columns.{role} names it. {_REMEDY}")
+    ones = pa.repeat(pa.scalar(1.0, pa.float32()), records.table.num_rows)
     events = pa.table(
         {
-            c.USER_ID: _ids(path, raw, names.user_id),
-            c.ITEM_ID: _ids(path, raw, names.item_id),
-            c.TIMESTAMP: numbers(path, raw, names.timestamp, pa.int64(), 2),
-            c.RATING: numbers(path, raw, names.rating, pa.float32(), 2) if names.rating else ones,
+            c.USER_ID: records.ids(names.user_id),
+            c.ITEM_ID: records.ids(names.item_id),
+            c.TIMESTAMP: records.seconds(names.timestamp),
+            c.RATING: records.numbers(names.rating, pa.float32()) if names.rating else ones,
         }
     )
-    users = _side_table(source, source.users_path, names.user_id, c.USER_ID)
-    items = _side_table(source, source.items_path, names.item_id, c.ITEM_ID)
-    return Interactions(events, users, items, f"table {path}")
+    users = _side_table(source, source.users_path, c.USER_ID)
+    items = _side_table(source, source.items_path, c.ITEM_ID)
+    found = {name for table in (users, items) if table is not None for name in table.column_names}
+    unknown = sorted(set(source.list_columns) - found)
+    if unknown:
+        raise DataError(
+            f"data.source.list_columns: {unknown[0]!r} is a column of no user or item table. "
+            f"Found: {', '.join(map(repr, sorted(found))) or 'no such table'}. Correct the name"
+        )
+    return Interactions(events, users, items, f"table {source.path}")
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path) -> Records:
     if path.suffix != ".parquet":
         return read_delimited(path)
-    read_bytes(path)
+    if not path.is_file():
+        raise DataError(f"{path}: does not exist. Check data.source, or give --data-path")
     try:
         table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: is not a Parquet file ({error})") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DataError(f"{path}: cannot be read as Parquet ({reason}). Write or transfer it again") from None
     if table.num_rows == 0:
         raise DataError(f"{path}: holds no row. Expected at least one")
-    return table
+    repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path}: names column {repeated[0]!r} more than once. Rename one of them")
+    return Records(str(path), table)
 
 
-def _require(path: Path, table: pa.Table, name: str, key: str) -> None:
-    if name not in table.column_names:
-        raise DataError(
-            f"{path}: has no column {name!r}, which {key} names. Found: {table.column_names}. "
-            "Change the mapping under data.source.columns"
-        )
-
-
-def _ids(path: Path, table: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return an id column as strings, none of them missing."""
-    values = pc.cast(table[name], pa.string())
-    missing = pc.fill_null(pc.equal(values, ""), True)
-    if pc.any(missing).as_py():
-        row = pc.index(missing, True).as_py()
-        raise DataError(f"{path}, row {row + 1} (line {row + 2} of a CSV): {name} is missing. Give the row an id")
-    return values
-
-
-def _side_table(source: TableSource, path_text: str | None, id_name: str, role: str) -> pa.Table | None:
-    """Return a user or item table with typed columns, keyed by `role`, the first row of an id winning."""
-    if path_text is None:
+def _side_table(source: TableSource, path: str | None, role: str) -> pa.Table | None:
+    """Return a user or item table with typed columns, keyed by `role`."""
+    if path is None:
         return None
-    path = Path(path_text)
-    raw = _read(path)
-    _require(path, raw, id_name, f"data.source.columns.{role}")
-    table = {role: _ids(path, raw, id_name)}
-    for name in raw.column_names:
+    records, id_name = _read(Path(path).expanduser()), getattr(source.columns, role)
+    records.require([id_name], f"data.source.columns.{role} names it. {_REMEDY}")
+    table = {role: records.ids(id_name)}
+    for name in records.table.column_names:
         if name == id_name:
             continue
-        if name in source.list_columns:
-            table[name] = _parts(raw[name])
-        else:
-            table[name] = _typed(raw[name])
+        if name == role:
+            raise DataError(
+                f"{path}: column {name!r} is not the one that data.source.columns.{role} names ({id_name!r}). "
+                "Rename or remove it"
+            )
+        table[name] = _typed(records, name, name in source.list_columns)
     return pa.table(table)
 
 
-def _parts(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return lists of the parts between bars; nothing gives an empty list."""
-    texts = pc.cast(values, pa.string()).to_pylist()
-    return pa.chunked_array([pa.array([text.split("|") if text else [] for text in texts], pa.list_(pa.string()))])
+def _typed(records: Records, name: str, is_list: bool) -> pa.ChunkedArray:
+    """Return a column in one of the types that `Interactions` allows: text as numbers where all of it is.
+
+    Raises:
+      DataError: no such type can hold it.
+    """
+    values = records.table[name]
+    if pa.types.is_dictionary(values.type):
+        values = pc.cast(values, values.type.value_type)
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        element = _plain(values.type.value_type)
+        if element is not None:
+            return pc.cast(values, pa.list_(element))
+    elif is_list:
+        parts = pc.split_pattern(pc.fill_null(pc.cast(values, pa.string()), ""), "|")
+        return pc.if_else(pc.equal(pc.fill_null(values, ""), ""), pa.scalar([], parts.type), parts)
+    elif pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
+        return as_seconds(values)
+    elif (kind := _plain(values.type)) is not None:
+        return _without_nan(_numeric(values) if kind == pa.string() else pc.cast(values, kind))
+    raise DataError(
+        f"{records.path}: column {name!r} holds {values.type}. Expected text, numbers, times, or lists of text or "
+        "numbers. Leave it out, or write it as one of these"
+    )
 
 
-def _typed(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return strings as integers or floats where every one of them is."""
-    if not pa.types.is_string(values.type):
-        return values
+def _plain(kind: pa.DataType) -> pa.DataType | None:
+    """Return the type that holds single values of a type in an example, None where there is none."""
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return pa.int64()
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return pa.float32()
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind) or pa.types.is_null(kind):
+        return pa.string()
+    return None
+
+
+def _numeric(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts as integers or floats where every one of them is and there is one at all."""
+    if pa.types.is_null(values.type) or values.null_count == len(values):
+        return pc.cast(values, pa.string())
     for kind in (pa.int64(), pa.float32()):
         try:
             return pc.cast(values, kind)
         except pa.ArrowInvalid:
             continue
-    return values
+    return pc.cast(values, pa.string())
+
+
+def _without_nan(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return floats with what is not a number as missing."""
+    if not pa.types.is_floating(values.type):
+        return values
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)

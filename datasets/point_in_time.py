@@ -41,7 +41,8 @@ class Past:
         """Mean of `values` over strictly earlier events, in file order; NaN where there is none.
 
         Sums are kept in whole steps of 2**-24: a running sum of floats would carry rounding from one group, and so from
-        its future, into the next. Integers wrap around without harm, because only differences are used.
+        its future, into the next. Integers wrap around without harm, because only differences are used; within one
+        group the absolute values must add up to less than 2**39.
         """
         steps = np.rint(values[self.order] * _STEPS).astype(np.int64)
         sums = np.concatenate([[0], np.cumsum(steps)])

@@ -40,7 +40,8 @@ def fingerprint(settings: DataSettings) -> str:
       DataError: an input is missing.
     """
     digest = hashlib.sha256(settings.model_dump_json().encode())
-    code = sorted(Path(__file__).parent.glob("*.py"))
+    here = Path(__file__).resolve().parent
+    code = [*sorted(here.glob("*.py")), here.parent / "components" / "example_gen.py"]
     for path in [*input_files(settings.source), *code]:
         digest.update(path.name.encode())
         with path.open("rb") as file:
@@ -57,7 +58,7 @@ def input_files(source: Source) -> list[Path]:
     if isinstance(source, MovieLensSource):
         return sorted(path for path in _folder(source).iterdir() if path.is_file())
     named = [source.path, source.users_path, source.items_path]
-    files = [Path(name) for name in named if name is not None]
+    files = [Path(name).expanduser() for name in named if name is not None]
     for path in files:
         if not path.is_file():
             raise DataError(f"{path}: is no file. Check data.source, or give --data-path")
@@ -69,7 +70,7 @@ def input_files(source: Source) -> list[Path]:
 def _folder(source: MovieLensSource) -> Path:
     if source.path is None and source.kind == "movielens_100k":
         return movielens_100k()
-    folder = Path(source.path or f"data/{source.kind}")
+    folder = Path(source.path or f"data/{source.kind}").expanduser()
     if not folder.is_dir():
         raise DataError(
             f"{folder}: is no folder. Expected the unpacked {source.kind} release; name it with --data-path or "

@@ -19,8 +19,11 @@ from settings.data import DataSettings, LeaveOneOut
 from settings.errors import DataError
 
 Ints = NDArray[np.int64]
-# Rows turned into columns at a time; bounds the memory that histories take.
+# Rows, and ids in their histories, turned into columns at a time: bounds the memory that a block takes.
 BLOCK_ROWS = 20_000
+_BLOCK_IDS = 4_000_000
+# Means are sums of whole steps of 2**-24 in 64 bits: exact below this.
+_MAX_RATING_SUM = 2.0**38
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ class Timeline:
 
     def __post_init__(self) -> None:
         raw = self.data.events
-        numbered = raw.select([c.USER_ID, c.ITEM_ID, c.TIMESTAMP]).append_column("row", pa.array(range(raw.num_rows)))
+        numbered = raw.select([c.USER_ID, c.ITEM_ID, c.TIMESTAMP]).append_column(
+            "row", pa.array(np.arange(raw.num_rows))
+        )
         first = numbered.group_by([c.USER_ID, c.ITEM_ID, c.TIMESTAMP]).aggregate([("row", "min")])["row_min"]
         kept = np.sort(first.to_numpy())
         times = raw[c.TIMESTAMP].to_numpy()[kept]
@@ -82,8 +87,17 @@ class Timeline:
     def blocks(self, split: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of `train`, `eval` or `test` in time order."""
         rows = np.flatnonzero(self.split == c.EVENT_SPLITS.index(split))
-        for start in range(0, len(rows), BLOCK_ROWS):
-            yield self._event_rows(rows[start : start + BLOCK_ROWS], with_seen=split != "train")
+        with_seen = split != "train"
+        for block in self._cut(rows, self._user_past.counts[rows], with_seen):
+            yield self._event_rows(block, with_seen)
+
+    def _cut(self, rows: Ints, counts: Ints, with_seen: bool) -> list[Ints]:
+        """Cut rows into blocks of at most about `BLOCK_ROWS` rows and `_BLOCK_IDS` ids of earlier items."""
+        ids = np.minimum(counts, self.settings.history_length)
+        if with_seen:
+            ids = ids + np.minimum(counts, self.settings.seen_limit)
+        filled = np.cumsum(1 / BLOCK_ROWS + ids / _BLOCK_IDS)
+        return np.split(rows, np.flatnonzero(np.diff(filled.astype(np.int64))) + 1)
 
     def item_rows(self) -> pa.RecordBatch:
         """Return the catalogue, ascending by id, with counts and means as of the end of train."""
@@ -117,8 +131,7 @@ class Timeline:
         counts = np.bincount(number, minlength=len(ids))
         means = np.bincount(number, weights=self._ratings, minlength=len(ids)) / counts
         after = past(number, self.time, "file_order")
-        for start in range(0, len(order), BLOCK_ROWS):
-            users = order[start : start + BLOCK_ROWS]
+        for users in self._cut(order, counts[order], with_seen=True):
             rows = last[users]
             chosen = ids.take(pa.array(users))
             columns = {
@@ -147,7 +160,13 @@ class Timeline:
 
     @cached_property
     def _ratings(self) -> NDArray[np.float64]:
-        return self.events[c.RATING].to_numpy().astype(np.float64)
+        ratings = self.events[c.RATING].to_numpy().astype(np.float64)
+        if (total := np.abs(ratings).sum()) >= _MAX_RATING_SUM:
+            raise DataError(
+                f"data.source.columns.rating: the ratings add up to {total:.3g}. Expected less than "
+                f"{_MAX_RATING_SUM:.3g}, so that their means are exact. Give them in a larger unit"
+            )
+        return ratings
 
     @cached_property
     def _sequence_ends(self) -> NDArray[np.bool_]:

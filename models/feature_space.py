@@ -136,6 +136,11 @@ class FeatureSpace:
         """Return the field that holds the candidate's item id, or None."""
         return self._of_items("categorical", "candidate")
 
+    def user(self) -> Field | None:
+        """Return the field that holds the user's id, or None."""
+        ids = (f for f in self.query() if f.kind == "categorical" and (f.source or f.name) == USER_ID)
+        return next(ids, None)
+
     def history(self) -> Field | None:
         """Return the query's sequence of item ids, or None."""
         return self._of_items("sequence", "query")
@@ -160,8 +165,7 @@ class FeatureSpace:
         Raises:
           ConfigError: there is no such pair.
         """
-        user = next((f for f in self.query() if f.kind == "categorical" and (f.source or f.name) == USER_ID), None)
-        item = self.item()
+        user, item = self.user(), self.item()
         if user is None or item is None:
             raise ConfigError(
                 f"features: model {model!r} needs categorical features of the columns {USER_ID!r} (query) and "

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.archetypes.closed_form import ClosedFormModel, Interactions
+from models.archetypes.graph import GraphModel
 from models.archetypes.rating import RatingModel
 from models.archetypes.retrieval import SequenceModel
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
@@ -54,7 +55,13 @@ def fit(
         )
     if isinstance(model, RatingModel):
         model.mean_rating.assign(float(train_rows.rating.mean()))
-    return model, train(model, _objective(model, params, settings, space, data, train_rows, eval_rows), settings)
+    objective = _objective(model, params, settings, space, data, train_rows, eval_rows)
+    if not isinstance(model, GraphModel):
+        return model, train(model, objective, settings)
+    model.enter_graph(train_rows.features)
+    history = train(model, objective, settings)
+    model.leave_graph()
+    return model, history
 
 
 def build(params: ModelParams, space: FeatureSpace) -> keras.Model:
@@ -91,7 +98,8 @@ def _objective(
 ) -> Objective:
     """Return what the model is trained by."""
     many: Loss = "sampled_softmax" if isinstance(model, SequenceModel) else "in_batch_softmax"
-    name = settings.loss_of(params.task, many if len(data.catalogue) > FULL_SOFTMAX_ITEMS else None)
+    suggested = many if len(data.catalogue) > FULL_SOFTMAX_ITEMS else None
+    name = settings.loss_of(params.task, params.auto_loss() or suggested)
     if params.task != "retrieval":
         return RowObjective(name, train_rows, eval_rows, "rating" if params.task == "rating" else "liked")
     counts = np.bincount(train_rows.features[CATALOGUE_INDEX], minlength=len(data.catalogue))

@@ -71,6 +71,27 @@ def bpr(positive: Any, negatives: Any) -> Any:
     return ops.mean(ops.softplus(negatives - positive[:, None]), axis=1)
 
 
+def hinge(positive: Any, negatives: Any, margin: float = 0.5) -> Any:
+    """Return `1/K sum_k max(0, margin - s_pos + s_k)`; for scores that are negative squared distances.
+
+    Args:
+      positive: float32 `(num_rows,)`.
+      negatives: float32 `(num_rows, num_negatives)`.
+      margin: how much better the positive should be; 0.5 suits vectors in the unit ball, whose squared distances are
+        at most 4.
+
+    Example:
+      >>> import numpy as np
+      >>> float(hinge(np.array([-1.0], np.float32), np.array([[-1.25, -3.0]], np.float32))[0])  # (0.25 + 0) / 2
+      0.125
+
+    Reference:
+      Hsieh et al.: Collaborative metric learning, 2017, equation (1), https://doi.org/10.1145/3038912.3052639. The
+      paper also weights a row by its rank, and sums over the negatives.
+    """
+    return ops.mean(ops.relu(margin - positive[:, None] + negatives), axis=1)
+
+
 def log_loss(logits: Any, labels: Any) -> Any:
     """Return `softplus(s) - y s`, the cross entropy of a click with the sigmoid of its logit.
 
@@ -87,6 +108,11 @@ def squared_error(predictions: Any, labels: Any) -> Any:
 
 
 # By the name in `training.loss`: losses that compare a positive with sampled negatives.
-WITH_NEGATIVES: dict[str, Callable[[Any, Any], Any]] = {"sampled_softmax": sampled_softmax, "bce": bce, "bpr": bpr}
+WITH_NEGATIVES: dict[str, Callable[[Any, Any], Any]] = {
+    "sampled_softmax": sampled_softmax,
+    "bce": bce,
+    "bpr": bpr,
+    "hinge": hinge,
+}
 # Losses of a row's own score with its label.
 OF_ROWS: dict[str, Callable[[Any, Any], Any]] = {"bce": log_loss, "mse": squared_error}

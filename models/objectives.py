@@ -57,7 +57,7 @@ class RetrievalObjective:
         softmax           against the whole catalogue
         sampled_softmax   against K items drawn uniformly, scores corrected by log(number of items / K)
         in_batch_softmax  against the other items of the batch, scores corrected by -log(share of the item in train)
-        bce, bpr          against K items drawn uniformly
+        bce, bpr, hinge   against K items drawn uniformly
 
     Negatives that are the positive are removed. The eval loss is always that of the last item of a history: by the
     whole catalogue where training is (`softmax`), else by the same loss.
@@ -96,6 +96,8 @@ class RetrievalObjective:
         """Return the summed loss of the batch's positives and how many they are."""
         query = model.encode_query(batch, training=training)
         values = self.against_others(model, query, batch[CATALOGUE_INDEX], training)
+        if training and hasattr(model, "penalty"):
+            values = values + model.penalty(batch)
         return ops.sum(values), ops.cast(ops.shape(values)[0], values.dtype)
 
     def against_others(self, model: RetrievalModel, query: Any, positive: Any, training: bool) -> Any:
@@ -136,6 +138,7 @@ class RetrievalObjective:
 class PositionObjective(RetrievalObjective):
     """Sequence models: at every position of a history, the item that came next; at the last, the row's own item.
 
+    The padding right before the first item has that item for its target: what is chosen by who has no history.
     Items of a history whose id is out of vocabulary are read, but are nobody's target.
 
     Args:
@@ -161,7 +164,7 @@ class PositionObjective(RetrievalObjective):
         after = ids[:, 1:]
         inside = np.where(after < len(self.positions), after, 0)
         targets = np.concatenate([self.positions[inside], batch[CATALOGUE_INDEX][:, None]], axis=1)
-        return batch | {LABEL: np.where(ids != 0, targets, -1)}
+        return batch | {LABEL: targets}
 
     def loss(self, model: RetrievalModel, batch: dict[str, Any], training: bool) -> tuple[Any, Any]:
         """Return the summed loss of all positions that have a target, and how many they are."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from settings.features import FeatureRecord
 from settings.section import Section
+from settings.training import Loss
 
 if TYPE_CHECKING:
     import keras
@@ -35,16 +36,24 @@ class ModelParams(Section):
       task: what the model answers; decides signatures, default loss and metrics.
       paper: the reference, with a link.
       needs: kinds of features without which the model has nothing to work on, for example `("sequence",)`.
+      ids: columns that have to be a categorical feature: `user_id`, of the query, or `item_id`, of the candidate.
+      towers: those that need a feature, whichever: `query`, `candidate`.
     """
 
     name: str
     task: ClassVar[Task]
     paper: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    ids: ClassVar[tuple[str, ...]] = ()
+    towers: ClassVar[tuple[str, ...]] = ()
 
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the untrained Keras model over the fields of `space`."""
         raise NotImplementedError
+
+    def auto_loss(self) -> Loss | None:
+        """Return what `training.loss: auto` means for this model; None: what its task and catalogue suggest."""
+        return None
 
     def check_features(self, features: Sequence[FeatureRecord]) -> None:
         """Refuse a configuration whose features lack a kind that the model needs.
@@ -60,6 +69,16 @@ class ModelParams(Section):
                 f"model {self.name!r} needs a feature of kind {missing[0]!r}, and `features` has only "
                 f"{sorted(kinds)}. {self.task.capitalize()} models that fit: {fitting}"
             )
+        for column in self.ids:
+            wanted = ("query" if column == "user_id" else "candidate", column, "categorical")
+            if not any((r.tower, r.source, getattr(r, "kind", "")) == wanted for r in features):
+                raise ValueError(
+                    f"model {self.name!r} needs a categorical feature of column {column!r} with `tower: {wanted[0]}`, "
+                    "and `features` has none"
+                )
+        for tower in self.towers:
+            if not any(record.tower == tower for record in features):
+                raise ValueError(f"model {self.name!r} needs a feature with `tower: {tower}`, and `features` has none")
 
 
 def register(params: type[Params]) -> type[Params]:

@@ -11,6 +11,7 @@ from orchestration.commands.recommend import recommend
 from orchestration.commands.run import run
 from orchestration.commands.status import status
 from orchestration.commands.validate import validate
+from orchestration.kubeflow.commands import kubeflow
 
 _EPILOG = """\b
 First steps:
@@ -37,7 +38,7 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order in which they are needed."""
-        return ["validate", "run", "status", "recommend", "models"]
+        return ["validate", "run", "status", "recommend", "models", "kubeflow"]
 
 
 @click.group(
@@ -47,5 +48,5 @@ def main() -> None:
     """Shortlist: interactions in, a gated and pushed recommender out."""
 
 
-for _command in (models, recommend, run, status, validate):
+for _command in (kubeflow, models, recommend, run, status, validate):
     main.add_command(_command)

@@ -21,7 +21,7 @@ def outcome(summary: Summary) -> Outcome:
     """Return what a run amounts to."""
     if summary.error is not None:
         where = f"{summary.error.node} failed" if summary.error.node else "The run failed"
-        titles = {2: "Bad configuration or input", 3: "Data anomalies"}
+        titles = {2: "Bad configuration or input", 3: "Data anomalies", 5: "Infra validation failed"}
         return Outcome("bad", titles.get(summary.exit_code, "Failed"), f"{where}: {summary.error.message}")
     if summary.blessed is False:
         return Outcome("bad", "Not blessed", f"{failed_checks(summary)} The version that serves now stays.")

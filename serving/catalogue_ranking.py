@@ -95,38 +95,39 @@ def spread(scores: tf.Tensor) -> tf.Tensor:
 
 
 def in_blocks(
-    work: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]], num_rows: tf.Tensor, rows_a_block: tf.Tensor
+    work: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
+    outputs: dict[str, tf.TensorSpec],
+    num_rows: tf.Tensor,
+    rows_a_block: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
     """Return the outputs of `work` over all rows, never holding more than a block of its intermediates.
 
     Args:
       work: maps int32 scalars (first row, row after the last) to tensors with one element a row.
+      outputs: what `work` returns; the first dimension is the rows'.
       num_rows: int32 scalar; may be 0.
       rows_a_block: int32 scalar, at least 1.
 
     Example:
-      >>> rows = in_blocks(lambda start, end: {"row": tf.range(start, end)}, tf.constant(5), tf.constant(2))
+      >>> row = {"row": tf.TensorSpec([None], tf.int32)}
+      >>> rows = in_blocks(lambda start, end: {"row": tf.range(start, end)}, row, tf.constant(5), tf.constant(2))
       >>> rows["row"].numpy().tolist()
       [0, 1, 2, 3, 4]
     """
-    # A block of its own for no rows at all: there is nothing to concatenate otherwise.
+    # One block for no rows at all, too: there would be nothing to concatenate otherwise.
     num_blocks = tf.maximum((num_rows + rows_a_block - 1) // rows_a_block, 1)
-    first = work(tf.constant(0), tf.minimum(rows_a_block, num_rows))
-    names = sorted(first)
+    names = sorted(outputs)
     arrays = [
-        tf.TensorArray(
-            first[name].dtype, size=num_blocks, infer_shape=False, element_shape=[None, *first[name].shape[1:]]
-        )
+        tf.TensorArray(outputs[name].dtype, size=num_blocks, infer_shape=False, element_shape=outputs[name].shape)
         for name in names
     ]
-    arrays = [array.write(0, first[name]) for array, name in zip(arrays, names, strict=True)]
 
     def body(block: tf.Tensor, *arrays: tf.TensorArray) -> list[object]:
         start = block * rows_a_block
-        outputs = work(start, tf.minimum(start + rows_a_block, num_rows))
-        return [block + 1, *(array.write(block, outputs[name]) for array, name in zip(arrays, names, strict=True))]
+        found = work(start, tf.minimum(start + rows_a_block, num_rows))
+        return [block + 1, *(array.write(block, found[name]) for array, name in zip(arrays, names, strict=True))]
 
     _, *arrays = tf.while_loop(
-        lambda block, *_: block < num_blocks, body, [tf.constant(1), *arrays], parallel_iterations=1
+        lambda block, *_: block < num_blocks, body, [tf.constant(0), *arrays], parallel_iterations=1
     )
     return {name: array.concat() for array, name in zip(arrays, names, strict=True)}

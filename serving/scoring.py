@@ -105,7 +105,8 @@ class PairScorer(tf.Module):
             return {"scores": tf.transpose(tf.reshape(scores, [num_rows, num_items]))}
 
         items_a_block = tf.maximum(_PAIRS_A_BLOCK // tf.maximum(num_rows, 1), 1)
-        scores = in_blocks(pairs, tf.constant(self._num_items), items_a_block)["scores"]
+        outputs = {"scores": tf.TensorSpec([None, None], tf.float32)}
+        scores = in_blocks(pairs, outputs, tf.constant(self._num_items), items_a_block)["scores"]
         return tf.ensure_shape(tf.transpose(scores), [None, self._num_items])
 
 

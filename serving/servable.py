@@ -111,7 +111,9 @@ class Servable(tf.Module):
                 "spread": spread(scores),
             }
 
-        return in_blocks(ranks, tf.shape(examples)[0], self._rows_a_block())
+        a_row = tf.TensorSpec([None], tf.float32)
+        outputs = dict.fromkeys(("rank", "popularity_rank", "finite", "spread"), a_row)
+        return in_blocks(ranks, outputs, tf.shape(examples)[0], self._rows_a_block())
 
     def recommend(self, user_id: tf.Tensor, k: tf.Tensor) -> Tensors:
         """Return the best items for each user."""
@@ -127,7 +129,8 @@ class Servable(tf.Module):
             items, values = best(scores, self._seen_by(block), k)
             return {"items": items, "scores": values}
 
-        found = in_blocks(recommended, tf.shape(user_id)[0], self._rows_a_block())
+        outputs = {"items": tf.TensorSpec([None, None], tf.int32), "scores": tf.TensorSpec([None, None], tf.float32)}
+        found = in_blocks(recommended, outputs, tf.shape(user_id)[0], self._rows_a_block())
         return {
             "item_ids": tf.gather(self._item_ids, found["items"]),
             "scores": found["scores"],

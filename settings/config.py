@@ -15,6 +15,7 @@ from settings.data import DataSettings
 from settings.errors import ConfigError
 from settings.evaluation import EvaluationSettings, GateSettings
 from settings.features import Feature, FeatureList
+from settings.kubernetes import KubernetesSettings
 from settings.runtime import BeamSettings, PushSettings
 from settings.section import Section
 from settings.training import TrainingSettings
@@ -32,6 +33,7 @@ class Config(Section):
     gate: GateSettings = GateSettings()
     push: PushSettings = PushSettings()
     beam: BeamSettings = BeamSettings()
+    kubernetes: KubernetesSettings | None = Field(None, description="Where the nodes run on a cluster.")
 
     @model_validator(mode="after")
     def _coherent(self) -> Config:

@@ -9,10 +9,10 @@ from pydantic import Field
 from settings.errors import ConfigError
 from settings.section import Section
 
-Loss = Literal["auto", "softmax", "sampled_softmax", "in_batch_softmax", "bce", "bpr", "mse"]
+Loss = Literal["auto", "softmax", "sampled_softmax", "in_batch_softmax", "bce", "bpr", "hinge", "mse"]
 # What each task can be trained by; the first is what `auto` means.
 LOSSES: dict[str, tuple[Loss, ...]] = {
-    "retrieval": ("softmax", "in_batch_softmax", "sampled_softmax", "bce", "bpr"),
+    "retrieval": ("softmax", "in_batch_softmax", "sampled_softmax", "bce", "bpr", "hinge"),
     "ranking": ("bce", "mse"),
     "rating": ("mse",),
 }
@@ -27,7 +27,8 @@ class TrainingSettings(Section):
     optimizer: Literal["adam", "adagrad", "sgd"] = Field("adam", description="Optimizer of all weights.")
     loss: Loss = Field(
         "auto",
-        description="auto: bce for ranking, mse for rating; for retrieval softmax over the whole catalogue up to "
+        description="auto: what the model's paper trains by, where the model says so; otherwise bce for ranking, mse "
+        "for rating; for retrieval softmax over the whole catalogue up to "
         "20,000 items, above that in_batch_softmax, or sampled_softmax for a sequence model.",
     )
     num_negatives: int = Field(128, ge=1, description="Negatives a step, where the loss samples them.")

@@ -14,7 +14,7 @@ from models.feature_space import CATALOGUE_INDEX, Field
 
 
 class AlternatingModel(ClosedFormModel):
-    """User and item vectors that minimise, over the chosen pairs S and all pairs,
+    """User and item vectors that minimise a squared error over the chosen pairs S and over all pairs.
 
         sum_S (w_u·h_i - 1)^2 + a sum_(u,i) (w_u·h_i)^2
             + l2 (sum_u (|S_u| + a num_items) |w_u|^2 + sum_i (|S_i| + a num_users) |h_i|^2)
@@ -52,7 +52,9 @@ class AlternatingModel(ClosedFormModel):
         self.num_items = num_items
         shape = (history.vocabulary_size, embedding_dim)
         self.token_vectors = self.add_weight(shape, "zeros", trainable=False, name="token_vectors")
-        self.candidates = self.add_weight((num_items + 1, embedding_dim + 1), "zeros", trainable=False, name="candidates")
+        self.candidates = self.add_weight(
+            (num_items + 1, embedding_dim + 1), "zeros", trainable=False, name="candidates"
+        )
         self.gram = self.add_weight((embedding_dim, embedding_dim), "identity", trainable=False, name="gram")
 
     def fit_interactions(self, interactions: Interactions, seed: int) -> None:

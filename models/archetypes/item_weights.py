@@ -17,7 +17,7 @@ from models.layers.multi_hot import MultiHot
 class ItemWeightsModel(ClosedFormModel):
     """`score(history, i) = sum of W[i, j] over the items j of the history`, each counted once.
 
-    A query is the multi-hot vector of its history, a candidate is its row of W, so a user is known by the history alone.
+    A query is the multi-hot vector of its history, a candidate its row of W, so a user is known by the history alone.
     An item outside the catalogue has a row of zeros. A history without a known item gets the items' log counts, scaled
     to at most 1. Takes `4 num_items vocabulary_size` bytes: 55 MB for 3,700 items, 3 GB for 27,000.
 
@@ -64,7 +64,7 @@ def popularity(interactions: Interactions) -> np.ndarray:
 
 def co_occurrences(interactions: Interactions) -> np.ndarray:
     """Return X'X of the 0/1 matrix of users and items, float64 `(num_items, num_items)`."""
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
     shape = (interactions.num_users, interactions.num_items)
     chosen = csr_matrix((np.ones(len(interactions.user)), (interactions.user, interactions.item)), shape=shape)

@@ -49,7 +49,7 @@ class SelfAttentionModel(SequenceModel):
         self.drop = keras.layers.Dropout(dropout)
 
     def encode_positions(self, features: Features, training: bool = False) -> Any:
-        """Return each position's output; zeros at padding."""
+        """Return each position's output; at padding the norm's bias, which answers for who has no history."""
         ids = features[self.history]
         mask = ids != 0
         # Padding stands in front, so that a history's newest item has the same position whatever its length.
@@ -57,7 +57,7 @@ class SelfAttentionModel(SequenceModel):
         x = x * ops.cast(mask, x.dtype)[..., None]
         for block in self.blocks:
             x = block(x, mask, training=training)
-        return self.final_norm(x) * ops.cast(mask, x.dtype)[..., None]
+        return self.final_norm(x)
 
     def encode_candidate(self, features: Features, training: bool = False) -> Any:
         """Return the items' rows of the table."""

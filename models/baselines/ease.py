@@ -26,8 +26,11 @@ class Ease(ModelParams):
         "Steck 2019, Embarrassingly shallow autoencoders for sparse data, https://arxiv.org/abs/1905.03375"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
-    l2: float = Field(250.0, gt=0, description="lambda of |W|²; the paper's best are 200 to 1000, more for sparse data.")
+    l2: float = Field(
+        250.0, gt=0, description="lambda of |W|²; the paper's best are 200 to 1000, more for sparse data."
+    )
 
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the unfitted model."""

@@ -25,6 +25,7 @@ class Ials(ModelParams):
         "Revisiting the performance of iALS, https://arxiv.org/abs/2110.14037"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
     embedding_dim: int = Field(64, ge=1, description="Length of user and item vectors.")
     num_sweeps: int = Field(16, ge=1, description="Times that all users, then all items, are solved for.")

@@ -11,15 +11,16 @@ def in_unit_ball(vectors: Any) -> Any:
     """Return `v / max(1, |v|)`.
 
     The paper clips the weights after each step; the projection here is a part of the model, so it holds for every
-    optimizer, and for a zero gradient along v outside the ball.
+    optimizer.
 
     Args:
       vectors: float32 `(batch_size, dim)`.
 
     Example:
       >>> import numpy as np
-      >>> in_unit_ball(np.array([[3.0, 4.0], [0.0, 0.5]], np.float32)).numpy().round(2).tolist()
-      [[0.6, 0.8], [0.0, 0.5]]
+      >>> in_unit_ball(np.array([[3.0, 4.0], [0.0, 0.5]], np.float32)).numpy().round(2)
+      array([[0.6, 0.8],
+             [0. , 0.5]], dtype=float32)
 
     Reference:
       Hsieh et al.: Collaborative metric learning, 2017, https://doi.org/10.1145/3038912.3052639

@@ -43,7 +43,9 @@ class MultiHot(keras.layers.Layer):
         rows = ops.zeros_like(columns) + ops.arange(ops.shape(ids)[0], dtype="int32")[:, None]
         indices = ops.stack([ops.reshape(rows, (-1,)), ops.reshape(columns, (-1,))], axis=1)
         # Scatter instead of one_hot: no (batch_size, length, vocabulary_size) intermediate.
-        counts = ops.scatter(indices, ops.ones_like(indices[:, 0], "float32"), (ops.shape(ids)[0], self.vocabulary_size))
+        counts = ops.scatter(
+            indices, ops.ones_like(indices[:, 0], "float32"), (ops.shape(ids)[0], self.vocabulary_size)
+        )
         empty = ops.logical_not(ops.any(known, axis=1, keepdims=True))
         return ops.concatenate([ops.cast(empty, "float32"), ops.minimum(counts[:, 1:], 1.0)], axis=1)
 

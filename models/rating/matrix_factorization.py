@@ -28,7 +28,7 @@ class MatrixFactorization(ModelParams):
     needs: ClassVar[tuple[str, ...]] = ("categorical",)
 
     embedding_dim: int = Field(32, ge=1, description="Length of the user's and the item's vector.")
-    l2: float = Field(0.05, ge=0, description="lambda in lambda/2 (|u|² + |m|² + b_u² + b_m²), added to a row's loss.")
+    l2: float = Field(0.2, ge=0, description="lambda in lambda/2 (|u|² + |m|² + b_u² + b_m²), added to a row's loss.")
 
     def check_features(self, features: Sequence[FeatureRecord]) -> None:
         """Refuse a configuration without the ids of user and item."""

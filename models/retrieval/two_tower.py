@@ -36,7 +36,13 @@ class TwoTower(ModelParams):
     similarity: Literal["dot", "cosine"] = Field("dot", description="Score of a query with an item.")
     temperature: float = Field(0.1, gt=0, description="The cosine is divided by it.")
     share_item_table: bool = Field(True, description="The history looks its items up in the candidate tower's table.")
-    dropout: float = Field(0.1, ge=0, lt=1, description="Share of the towers' inputs and hidden values dropped.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the towers' outputs and hidden values dropped.")
+    user_id_dropout: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="Share of rows trained as if the user's id were unknown, so that the rest speaks for new users.",
+    )
     item_id_dropout: float = Field(
         0.1,
         ge=0,
@@ -59,7 +65,14 @@ class TwoTower(ModelParams):
 
         tables = token_tables(space.fields, self.embedding_dim) if self.share_item_table else None
         query = Tower(
-            space.query(), self.embedding_dim, self.query_hidden_units, self.pooling, self.dropout, tables=tables
+            space.query(),
+            self.embedding_dim,
+            self.query_hidden_units,
+            self.pooling,
+            self.dropout,
+            forgotten=space.user(),
+            forgotten_share=self.user_id_dropout,
+            tables=tables,
         )
         candidate = Tower(
             space.candidate(),

@@ -24,7 +24,7 @@ def cluster_settings(config: Config, path: Path | None) -> KubernetesSettings:
     """
     if path is not None:
         return _read(path)
-    own: KubernetesSettings | None = getattr(config, "kubernetes", None)
+    own = config.kubernetes
     if own is None:
         raise ConfigError(
             f"configuration {config.name}: has no `kubernetes` section, so there is no image to run. Expected one, or "

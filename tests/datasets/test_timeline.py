@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from datasets import timeline as timeline_module
 from datasets.interactions import Interactions
 from datasets.timeline import Timeline
 from settings.data import DataSettings, GlobalTimeline, TableSource
@@ -121,3 +122,24 @@ def test_a_table_may_not_overwrite_a_computed_column() -> None:
     bad = Interactions(found.data.events, pa.table({"user_id": ["ann"], "rating": [1]}), None, "test")
     with pytest.raises(DataError, match="'rating' of the user table"):
         list(Timeline(bad, found.settings).blocks("train"))
+
+
+def test_blocks_bounded_by_ids_hold_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"u{number % 3}", f"{number % 11}", number, 1.0) for number in range(200)]
+    whole = timeline(rows)
+    before = {split: rows_of(whole, split) for split in ("train", "eval", "test")}
+    users = [row for block in whole.user_blocks() for row in block.to_pylist()]
+    monkeypatch.setattr(timeline_module, "_BLOCK_IDS", 100)
+    cut = timeline(rows)
+    blocks = list(cut.blocks("test"))
+    assert len(blocks) > 10
+    for block in blocks:  # a row of these holds at most 50 + 66 ids
+        assert sum(len(row["history_item_ids"] + row["seen_item_ids"]) for row in block.to_pylist()) <= 100 + 116
+    assert {split: rows_of(cut, split) for split in ("train", "eval", "test")} == before
+    assert [row for block in cut.user_blocks() for row in block.to_pylist()] == users
+
+
+def test_ratings_too_large_for_exact_means_are_refused() -> None:
+    rows = [(user, item, time, 1e11) for user, item, time, _ in ROWS]
+    with pytest.raises(DataError, match=r"columns\.rating: the ratings add up to 8e\+11.*larger unit"):
+        rows_of(timeline(rows), "train")

@@ -33,6 +33,7 @@ def states(cluster: Cluster, run_id: str) -> dict[str, str]:
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("cluster", ["mariadb"], indirect=True)
 def test_a_run_ends_as_it_does_locally_and_the_next_is_taken_from_cache(cluster: Cluster, warm: Warm) -> None:
     cluster.backend.start = cold  # once as pods do it, TFX loaded anew by each
@@ -140,6 +141,7 @@ def test_the_page_and_the_metrics_are_handed_to_kubeflow(cluster: Cluster) -> No
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("database", ["mariadb"])
 def test_the_real_pipeline_ends_with_a_blessing_and_a_pushed_model_and_then_comes_from_cache(
     database: str, real_data: Callable[[str], Path], tmp_path: Path, settings: KubernetesSettings, warm: Warm

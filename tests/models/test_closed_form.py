@@ -108,7 +108,11 @@ def test_ials_reaches_a_minimum_and_folds_a_history_in_as_it_trained() -> None:
     generator = np.random.default_rng(0)
     for _ in range(20):
         moved = ials_loss(
-            x, users + 0.01 * generator.standard_normal(users.shape), items + 0.01 * generator.standard_normal(items.shape), a, l2
+            x,
+            users + 0.01 * generator.standard_normal(users.shape),
+            items + 0.01 * generator.standard_normal(items.shape),
+            a,
+            l2,
         )
         assert moved > best
     # A user whose items fit the history, all in the vocabulary: the history holds all of them, one twice.

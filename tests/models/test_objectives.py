@@ -117,12 +117,13 @@ def test_every_position_learns_what_came_next_and_the_last_one_the_rows_item() -
         item_counts=np.ones(4),
         seed=0,
     )
-    np.testing.assert_array_equal(objective.train[LABEL], [[-1, -1, 2, 1]])
+    np.testing.assert_array_equal(objective.train[LABEL], [[0, -1, 2, 1]])
     total, weight = objective.loss(Reader("past"), objective.train, True)
-    # Position 2 reads the OOV token, whose point is that of item 3, and should say item 2; position 3 reads 2, says 1.
+    # Position 0 is the padding before the first item: four scores of 0. Position 2 reads the OOV token, whose point is
+    # that of item 3, and should say item 2; position 3 reads 2, says 1.
     at_2, at_3 = ITEMS[3] @ ITEMS.T, ITEMS[2] @ ITEMS.T
-    expected = log_sum_exp(at_2) - at_2[2] + log_sum_exp(at_3) - at_3[1]
-    np.testing.assert_allclose([total, weight], [expected, 2], rtol=1e-5)
+    expected = np.log(4) + log_sum_exp(at_2) - at_2[2] + log_sum_exp(at_3) - at_3[1]
+    np.testing.assert_allclose([total, weight], [expected, 3], rtol=1e-5)
     assert LABEL not in objective.eval
 
 

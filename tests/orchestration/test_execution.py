@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,12 +22,13 @@ NODES = ["ExampleGen", "Trainer", "BaselineResolver", "Evaluator", "InfraValidat
 @pytest.fixture
 def config(monkeypatch: pytest.MonkeyPatch) -> Config:
     """A configuration that does not depend on which models there are."""
-    from models.registry import ModelParams
+    from models.registry import ModelParams, Task
     from settings.data import DataSettings, TableSource
     from settings.evaluation import GateSettings
     from settings.features import CategoricalFeature
 
     class Anything(ModelParams):
+        task: ClassVar[Task] = "retrieval"
         name: str = "anything"
 
     return Config(
@@ -155,7 +156,8 @@ def test_a_refused_model_is_not_served_and_the_old_one_stays(
     assert run(config, tmp_path, tiny()).version == 1
     refused = run(config, tmp_path, tiny(seed=2, **behaviour))
     assert refused.exit_code == exit_code
-    assert (refused.version, refused.pushed_path, refused.error) == (None, None, None)
+    assert (refused.version, refused.pushed_path) == (None, None)
+    assert (refused.error.node if refused.error else None) == ("InfraValidator" if exit_code == 5 else None)
     assert OutputRoot(tmp_path).versions("tiny") == [1]
 
 

@@ -7,6 +7,7 @@ from serving.catalogue_ranking import best, in_blocks, rank_of, spread, without_
 
 GENERATOR = np.random.default_rng(4)
 NUM_ITEMS = 30
+RANK = {"rank": tf.TensorSpec([None], tf.float32)}
 
 
 def world(num_rows: int = 200) -> tuple[np.ndarray, list[list[int]], np.ndarray]:
@@ -83,6 +84,6 @@ def test_blocks_give_what_the_whole_gives() -> None:
 
     whole = ranks(tf.constant(0), tf.constant(23))["rank"].numpy()
     for size in (1, 7, 23, 100):
-        blocks = tf.function(lambda n, size=size: in_blocks(ranks, n, tf.constant(size)))
+        blocks = tf.function(lambda n, size=size: in_blocks(ranks, RANK, n, tf.constant(size)))
         np.testing.assert_array_equal(blocks(tf.constant(23))["rank"], whole)
         assert blocks(tf.constant(0))["rank"].shape == (0,)
