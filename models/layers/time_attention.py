@@ -16,7 +16,8 @@ class TimeAttention(keras.layers.Layer):
         Q = relu((X + T) W_Q),  K = relu((X + T) W_K),   A = softmax(Q K' / sqrt(d)),   output = mean_t (A X)_t
 
     Padding is neither attended to nor in the mean; a row of nothing but padding gives zeros. Position 0 of T is the
-    newest, at the end of the row.
+    newest, at the end of the row. The paper masks the diagonal of A; here an item may attend to itself, so that a
+    history of one item is that item.
 
     Call arguments:
       inputs: float32 `(batch_size, length, embedding_dim)`.
