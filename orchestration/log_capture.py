@@ -92,13 +92,16 @@ def _redirected(descriptor: int, target: int) -> Iterator[None]:
 def _logging_to(handlers: list[logging.Handler]) -> Iterator[None]:
     """Make these the only handlers of the root logger; absl and Beam add none where they find some."""
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before, loggers = root.handlers[:], (root, logging.getLogger("absl"))
+    levels = [logger.level for logger in loggers]
     for handler in handlers:
         handler.setFormatter(logging.Formatter(_FORMAT))
     root.handlers[:] = handlers
-    root.setLevel(logging.INFO)
+    for logger in loggers:  # absl's keeps a level of its own once any code has set its verbosity
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         root.handlers[:] = before
-        root.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

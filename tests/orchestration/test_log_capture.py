@@ -7,10 +7,13 @@ from pathlib import Path
 SCRIPT = """
 import logging, os, subprocess, sys
 from pathlib import Path
+from absl import logging as absl_logging
+absl_logging.set_verbosity(absl_logging.WARNING)
 from orchestration.log_capture import captured
 with captured(Path(sys.argv[1]), verbose=sys.argv[2] == "verbose") as terminal:
     print("python")
     logging.getLogger("anyone").info("logged")
+    absl_logging.info("of the framework")
     os.write(2, b"from C++\\n")
     subprocess.run([sys.executable, "-c", "print('child')"])
     print("ours", file=terminal.out)
@@ -33,7 +36,7 @@ def test_noise_of_every_kind_goes_to_the_log_and_our_words_to_the_terminal(tmp_p
     out, err = run(tmp_path / "log.txt", "quiet")
     assert (out, err) == ("ours\nafter\n", "")
     log = (tmp_path / "log.txt").read_text()
-    for word in ("python\n", "I anyone: logged\n", "from C++\n", "child\n"):
+    for word in ("python\n", "I anyone: logged\n", "I absl: of the framework\n", "from C++\n", "child\n"):
         assert word in log
 
 
