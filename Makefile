@@ -26,4 +26,4 @@ format: setup ## rewrite the code in house style
 	@$(PYTHON) -m ruff format .
 
 bench: setup ## time and memory of the main job, written to benchmarks/results/
-	@$(PYTHON) benchmarks/main_job.py
+	@$(PYTHON) -m benchmarks.main_job

@@ -6,10 +6,8 @@ make bench            # writes benchmarks/results/main_job.json
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -17,8 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measurement import record
+
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 
 
 def measured_run(arguments: list[str], output_root: Path) -> dict[str, Any]:
@@ -76,38 +75,21 @@ def quality(metrics: list[dict[str, Any]], name: str = "ndcg@10") -> dict[str, d
     }
 
 
-def provenance() -> dict[str, Any]:
-    """Return commit, date and machine of a measurement."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "commit": commit.stdout.strip(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-    }
-
-
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/movielens_100k.yaml")
     parser.add_argument("--data-path", help="a copy of the data set; empty: obtained as `make run` does")
-    parser.add_argument("--out", type=Path, default=RESULTS / "main_job.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--config", options.config, "--output-root", folder]
         if options.data_path:
             arguments += ["--data-path", options.data_path]
         result = {
-            "benchmark": "main_job",
-            **provenance(),
             "first_run": measured_run(arguments, Path(folder)),
             "unchanged_second_run": measured_run(arguments, Path(folder)),
         }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    record("main_job", result)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,19 @@
 """Kills the push at random changes to the file system; counts half versions that a server could have seen.
 
-python benchmarks/push_kill.py --kills 100
+python -m benchmarks.push_kill --kills 100
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
-import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from serving.version_store import push, verify, versions  # noqa: E402 - the repository is not installed
-from settings.errors import ShortlistError  # noqa: E402
+from benchmarks.measurement import record
+from serving.version_store import push, verify, versions
+from settings.errors import ShortlistError
 
 FILES = {
     "saved_model.pb": 1_500_000,
@@ -101,17 +97,15 @@ def main() -> None:
                 and all((pushed.path / name).read_bytes() == (model / name).read_bytes() for name in complete)
                 and not list(root.glob(".staging-*"))
             )
-    print(
-        json.dumps(
-            {
-                "benchmark": "push_kill",
-                "seed": options.seed,
-                "steps_in_a_push": steps,
-                "kills": kills,
-                "half_versions_visible": half,
-                "pushes_recovered": recovered,
-            }
-        )
+    record(
+        "push_kill",
+        {
+            "seed": options.seed,
+            "steps_in_a_push": steps,
+            "kills": kills,
+            "half_versions_visible": half,
+            "pushes_recovered": recovered,
+        },
     )
 
 
