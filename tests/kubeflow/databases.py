@@ -76,8 +76,9 @@ def postgresql(folder: Path) -> Iterator[Server]:
     if os.getuid() == 0:  # the server refuses to run as root
         user = "postgres"
         folder.chmod(0o755)
-        for parent in folder.parents[:3]:
-            parent.chmod(parent.stat().st_mode | 0o011)
+        for parent in folder.parents:  # the server's own user must reach its folder
+            if not parent.stat().st_mode & 0o001:
+                parent.chmod(parent.stat().st_mode | 0o011)
         data.mkdir()
         shutil.chown(data, user)
         shutil.chown(password, user)
