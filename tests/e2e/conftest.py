@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
+
+from orchestration.command_line import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -49,6 +52,12 @@ def call() -> Callable[..., Outcome]:
         return Outcome(done.returncode, done.stdout + done.stderr, summary)
 
     return run
+
+
+@pytest.fixture
+def ask() -> Callable[..., Result]:
+    """Run the command line in this process, where what it needs is imported once for all tests."""
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="session")

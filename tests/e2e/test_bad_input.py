@@ -9,21 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
-
-from orchestration.command_line import main
+from click.testing import Result
 
 pytestmark = pytest.mark.e2e
 
-Call = Callable[..., Result]
+Ask = Callable[..., Result]
 HEADER = "user_id,item_id,timestamp,rating\n"
 ROWS = "".join(f"u{i % 7},i{i % 11},{1_000_000 + 60 * i},{1 + i % 5}\n" for i in range(200))
-
-
-@pytest.fixture
-def call() -> Call:
-    """Run the command line in this process: TensorFlow and TFX are imported once for all inputs."""
-    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def configuration(folder: Path, text: bytes, **changes: Any) -> Path:
@@ -58,9 +50,9 @@ def configuration(folder: Path, text: bytes, **changes: Any) -> Path:
     ],
     ids=["empty", "header-only", "missing-column", "ragged", "bad-timestamp", "bad-rating", "bad-utf8"],
 )
-def test_a_damaged_file_is_named_with_its_line(call: Call, tmp_path: Path, text: bytes, words: list[str]) -> None:
+def test_a_damaged_file_is_named_with_its_line(ask: Ask, tmp_path: Path, text: bytes, words: list[str]) -> None:
     path = configuration(tmp_path, text)
-    outcome = call("run", "--config", path, "--output-root", tmp_path / "output")
+    outcome = ask("run", "--config", path, "--output-root", tmp_path / "output")
     assert outcome.exit_code == 2, outcome.output
     for word in words:
         assert word in outcome.output
@@ -80,38 +72,38 @@ def test_a_damaged_file_is_named_with_its_line(call: Call, tmp_path: Path, text:
     ids=["unknown-key", "no-threshold", "unknown-metric", "model-without-its-input"],
 )
 def test_a_wrong_configuration_is_refused_before_any_work(
-    call: Call, tmp_path: Path, changes: Mapping[str, Any], words: list[str]
+    ask: Ask, tmp_path: Path, changes: Mapping[str, Any], words: list[str]
 ) -> None:
     path = configuration(tmp_path, (HEADER + ROWS).encode(), **changes)
     for command in (["validate"], ["run", "--output-root", tmp_path / "output"]):
-        outcome = call(*command, "--config", path)
+        outcome = ask(*command, "--config", path)
         assert outcome.exit_code == 2, outcome.output
         for word in [str(path), *words]:
             assert word in outcome.output
     assert not (tmp_path / "output").exists()
 
 
-def test_a_missing_file_and_an_unwritable_output_are_named(call: Call, tmp_path: Path) -> None:
+def test_a_missing_file_and_an_unwritable_output_are_named(ask: Ask, tmp_path: Path) -> None:
     path = configuration(tmp_path, (HEADER + ROWS).encode())
-    outcome = call("run", "--config", path, "--data-path", tmp_path / "absent.csv", "--output-root", tmp_path / "o")
+    outcome = ask("run", "--config", path, "--data-path", tmp_path / "absent.csv", "--output-root", tmp_path / "o")
     assert outcome.exit_code == 2, outcome.output
     assert "absent.csv" in outcome.output
     (tmp_path / "file").write_text("in the way")
-    outcome = call("run", "--config", path, "--output-root", tmp_path / "file" / "output")
+    outcome = ask("run", "--config", path, "--output-root", tmp_path / "file" / "output")
     assert outcome.exit_code == 2, outcome.output
     assert str(tmp_path / "file") in outcome.output
 
 
-def test_recommend_before_any_push_says_how_to_get_a_model(call: Call, tmp_path: Path) -> None:
-    outcome = call("recommend", "--user", "1", "--output-root", tmp_path)
+def test_recommend_before_any_push_says_how_to_get_a_model(ask: Ask, tmp_path: Path) -> None:
+    outcome = ask("recommend", "--user", "1", "--output-root", tmp_path)
     assert outcome.exit_code == 2
     assert "run --config" in outcome.output
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_write_permission_is_named(call: Call, tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_named(ask: Ask, tmp_path: Path) -> None:
     path = configuration(tmp_path, (HEADER + ROWS).encode())
     (tmp_path / "closed").mkdir(mode=0o500)
-    outcome = call("run", "--config", path, "--output-root", tmp_path / "closed" / "output")
+    outcome = ask("run", "--config", path, "--output-root", tmp_path / "closed" / "output")
     assert outcome.exit_code == 2
     assert "closed" in outcome.output

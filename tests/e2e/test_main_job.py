@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from tests.e2e.conftest import Outcome
 
@@ -79,14 +80,14 @@ def test_an_unchanged_second_run_is_cached_and_a_bad_model_is_refused(
 
 
 def test_recommend_answers_a_known_user_and_refuses_an_unknown_one(
-    first_run: tuple[Outcome, tuple[object, ...], Path], call: Call
+    first_run: tuple[Outcome, tuple[object, ...], Path], ask: Callable[..., Result]
 ) -> None:
     _, _, root = first_run
-    known = call("recommend", "--user", "196", "--k", "5", "--output-root", root)
-    assert known.exit_code == 0, known.text
-    assert "(19" in known.text  # titles of MovieLens carry their year
-    unknown = call("recommend", "--user", "nobody", "--k", "5", "--output-root", root)
+    known = ask("recommend", "--user", "196", "--k", "5", "--output-root", root)
+    assert known.exit_code == 0, known.output
+    assert "(19" in known.output  # titles of MovieLens carry their year
+    unknown = ask("recommend", "--user", "nobody", "--k", "5", "--output-root", root)
     assert unknown.exit_code == 2
-    assert "nobody" in unknown.text
-    wrong_k = call("recommend", "--user", "196", "--k", "0", "--output-root", root)
+    assert "nobody" in unknown.output
+    wrong_k = ask("recommend", "--user", "196", "--k", "0", "--output-root", root)
     assert wrong_k.exit_code == 2
