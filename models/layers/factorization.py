@@ -7,9 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from models.layers.bi_interaction import BiInteraction
+
 
 @keras.saving.register_keras_serializable(package="shortlist")
-class FactorizationInteraction(keras.layers.Layer):
+class FactorizationInteraction(BiInteraction):
     """Sum of the inner products of all pairs of field vectors.
 
         output = sum_{i<j} v_i·v_j = 0.5 sum_d ((sum_i v_id)^2 - sum_i v_id^2)
@@ -32,6 +34,8 @@ class FactorizationInteraction(keras.layers.Layer):
 
     def call(self, vectors: Any) -> Any:
         """Return the term."""
-        square_of_sum = ops.square(ops.sum(vectors, axis=1))
-        sum_of_squares = ops.sum(ops.square(vectors), axis=1)
-        return 0.5 * ops.sum(square_of_sum - sum_of_squares, axis=1, keepdims=True)
+        return ops.sum(super().call(vectors), axis=1, keepdims=True)
+
+    def compute_output_shape(self, vectors_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return one number a row."""
+        return (vectors_shape[0], 1)
