@@ -22,6 +22,7 @@ from evaluation.eval_config import EXTRACTORS, OUTPUTS, SIGNATURE, build_eval_co
 from evaluation.gate import Decision, MetricRow, decide
 from evaluation.metrics.score_health import FINITE, SPREAD
 from evaluation.results import absent_columns, read_rows
+from evaluation.slice_discovery import discover
 from models.registry import Task
 from settings.config import Config
 from settings.errors import ConfigError, DataError, InfraValidationError
@@ -51,12 +52,13 @@ class Executor(stock.Executor):
         """
         config = Config.model_validate_json(exec_properties["config"])
         inputs = dict(input_dict)
-        _check_split(artifact_utils.get_single_instance(inputs["examples"]))
+        files = _files(artifact_utils.get_single_instance(inputs["examples"]))
         _check_candidate(artifact_utils.get_single_instance(inputs["model"]), config.model.task)
         inputs["baseline_model"] = [
             model for model in inputs.get("baseline_model", []) if _is_comparable(model, config.model.task)
         ]
-        eval_config = build_eval_config(config, with_baseline=bool(inputs["baseline_model"]))
+        discovered = discover(config.evaluation, files)
+        eval_config = build_eval_config(config, bool(inputs["baseline_model"]), discovered)
         # TFMA alone: with no threshold in its configuration, the stock executor writes no blessing.
         super().Do(
             inputs,
@@ -76,7 +78,7 @@ class Executor(stock.Executor):
                 "(see the schema that SchemaGen wrote), or remove the slice"
             )
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        _write_blessing(blessing, decide(rows, config.gate), rows)
+        _write_blessing(blessing, decide(rows, config.gate), rows, config.gate.confidence)
         _describe(blessing, inputs, exec_properties)
 
 
@@ -140,8 +142,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         )
 
 
-def _check_split(examples: types.Artifact) -> None:
-    """Refuse examples without files in the test split."""
+def _files(examples: types.Artifact) -> list[str]:
+    """Return the files of the test split; there must be some."""
     splits = artifact_utils.decode_split_names(examples.split_names)
     files = []
     if SPLIT in splits:
@@ -152,6 +154,7 @@ def _check_split(examples: types.Artifact) -> None:
             f"{examples.uri}: has no {SPLIT!r} split to evaluate on. Found {splits}. "
             "Expected ExampleGen's output; see data.split"
         )
+    return sorted(files)
 
 
 def _check_candidate(model: types.Artifact, task: Task) -> None:
@@ -188,7 +191,7 @@ def _outputs(model: types.Artifact) -> set[str]:
     return {name for graph in saved_model.meta_graphs for name in graph.signature_def[SIGNATURE].outputs}
 
 
-def _write_blessing(blessing: types.Artifact, decision: Decision, rows: list[MetricRow]) -> None:
+def _write_blessing(blessing: types.Artifact, decision: Decision, rows: list[MetricRow], confidence: float) -> None:
     """Write the answer as the stock Evaluator does, its reasons and the metrics."""
     name, value = (
         (constants.BLESSED_FILE_NAME, constants.BLESSED_VALUE)
@@ -196,7 +199,7 @@ def _write_blessing(blessing: types.Artifact, decision: Decision, rows: list[Met
         else (constants.NOT_BLESSED_FILE_NAME, constants.NOT_BLESSED_VALUE)
     )
     files = {
-        METRICS_FILE: json.dumps([row.to_json() for row in rows], indent=1, allow_nan=False),
+        METRICS_FILE: json.dumps([row.to_json(confidence) for row in rows], indent=1, allow_nan=False),
         GATE_FILE: json.dumps([verdict.to_json() for verdict in decision.verdicts], indent=1, allow_nan=False),
         name: "",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tensorflow_model_analysis.proto import config_pb2
 
@@ -17,7 +17,7 @@ from evaluation.metrics.score_health import ScoreHealth
 from evaluation.slices import bucket_names
 from models.registry import Task
 from settings.config import Config
-from settings.evaluation import SliceSettings
+from settings.evaluation import EvaluationSettings
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
@@ -37,7 +37,9 @@ EXTRACTORS: dict[Task, str] = {
 _LABELS: dict[Task, str] = {"retrieval": columns.RELEVANT, "ranking": columns.LIKED, "rating": columns.RATING}
 
 
-def build_eval_config(config: Config, with_baseline: bool = False) -> config_pb2.EvalConfig:
+def build_eval_config(
+    config: Config, with_baseline: bool = False, discovered: Mapping[str, Sequence[str]] | None = None
+) -> config_pb2.EvalConfig:
     """Return the TFMA configuration of an evaluation.
 
     Thresholds are not TFMA's but `evaluation.gate`'s. A metrics spec has no `query_key`, because `evaluation.queries`
@@ -47,6 +49,7 @@ def build_eval_config(config: Config, with_baseline: bool = False) -> config_pb2
     Args:
       config: the run's configuration; `model.task`, `evaluation.top_k` and `evaluation.slices` matter.
       with_baseline: also evaluate the baseline, on the same rows.
+      discovered: names of slices by feature, as `evaluation.slice_discovery.discover` returns them.
     """
     task = config.model.task
     label = _LABELS[task]
@@ -55,19 +58,27 @@ def build_eval_config(config: Config, with_baseline: bool = False) -> config_pb2
         model_specs.append(
             config_pb2.ModelSpec(name=BASELINE, signature_name=SIGNATURE, label_key=label, is_baseline=True)
         )
-    families = [_family([settings]) for settings in config.evaluation.slices]
+    names: dict[str, Sequence[str]] = {
+        slices.feature: bucket_names(slices.boundaries) for slices in config.evaluation.slices if slices.boundaries
+    }
+    names |= discovered or {}
+    families = [_family([settings.feature], names) for settings in config.evaluation.slices]
+    families += [_family(cross, names) for cross in config.evaluation.crosses]
     options = config_pb2.Options()
     options.include_default_metrics.value = False
     return config_pb2.EvalConfig(
         model_specs=model_specs,
-        metrics_specs=_metrics_specs(task, sorted(set(config.evaluation.top_k))),
+        metrics_specs=_metrics_specs(task, config.evaluation),
         slicing_specs=[config_pb2.SlicingSpec(), *itertools.chain.from_iterable(families)],
         options=options,
     )
 
 
-def _metrics_specs(task: Task, top_k: Sequence[int]) -> list[config_pb2.MetricsSpec]:
-    ranked = {"top_k": list(top_k)}
+def _metrics_specs(task: Task, settings: EvaluationSettings) -> list[config_pb2.MetricsSpec]:
+    ranked: dict[str, object] = {"top_k": sorted(set(settings.top_k))}
+    if settings.rating_thresholds:
+        ranked["rating_thresholds"] = [settings.rating_thresholds.normal, settings.rating_thresholds.strict]
+        ranked["rating_key"] = columns.RATING
     rows_ranked = _metric(RowRanking, **ranked, relevance_key=columns.LIKED)
     metrics = {
         "retrieval": [_metric(CatalogueRanking, **ranked)],
@@ -87,13 +98,11 @@ def _metric(metric: type, **arguments: object) -> config_pb2.MetricConfig:
     )
 
 
-def _family(crossed: Sequence[SliceSettings]) -> list[config_pb2.SlicingSpec]:
-    """Return the slicing specs of one family: one for all values, or one for each bucket (or cross of buckets)."""
-    keys = [settings.feature for settings in crossed if not settings.boundaries]
-    cut = [settings for settings in crossed if settings.boundaries]
+def _family(features: Sequence[str], names: Mapping[str, Sequence[str]]) -> list[config_pb2.SlicingSpec]:
+    """Return the slicing specs of one family: one for all values, or one for each (cross of) slices with a name."""
+    keys = [feature for feature in features if feature not in names]
+    named = [feature for feature in features if feature in names]
     return [
-        config_pb2.SlicingSpec(
-            feature_keys=keys, feature_values=dict(zip([s.feature for s in cut], buckets, strict=True))
-        )
-        for buckets in itertools.product(*(bucket_names(settings.boundaries) for settings in cut))
+        config_pb2.SlicingSpec(feature_keys=keys, feature_values=dict(zip(named, chosen, strict=True)))
+        for chosen in itertools.product(*(names[feature] for feature in named))
     ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import Enum
 
 from models.registry import Task
-from settings.evaluation import GateSettings
+from settings.evaluation import EvaluationSettings, GateSettings
 
 
 class Better(Enum):
@@ -18,37 +18,42 @@ class Better(Enum):
 
 # Metrics at a cut-off, over the full catalogue (retrieval) or over the logged rows of a user (ranking, rating).
 _AT_K: dict[Task, tuple[str, ...]] = {
-    "retrieval": ("ndcg", "recall", "precision", "hit_rate", "mrr", "map"),
-    "ranking": ("ndcg", "precision"),
-    "rating": ("ndcg", "precision"),
+    "retrieval": ("ndcg", "recall", "precision", "hit_rate", "mrr", "map", "serendipity"),
+    "ranking": ("ndcg", "precision", "recall"),
+    "rating": ("ndcg", "precision", "recall"),
 }
+# Only with `evaluation.rating_thresholds`.
+_BY_RATING = ("ndcg_normal", "ndcg_strict", "graded_ndcg_normal", "graded_ndcg_strict")
 _PLAIN: dict[Task, tuple[str, ...]] = {
-    "retrieval": (),
-    "ranking": ("auc", "log_loss", "calibration"),
-    "rating": ("rmse", "mae"),
+    "retrieval": ("r_precision",),
+    "ranking": ("r_precision", "gauc", "auc", "log_loss", "calibration"),
+    "rating": ("r_precision", "gauc", "rmse", "mae"),
 }
-COUNTS = ("num_queries", "num_queries_without_relevant", "num_examples", "finite", "spread")
+COUNTS = ("num_queries", "num_queries_without_relevant", "num_examples", "finite", "spread", "label_spread")
+# The value of a model that knows the answers. Precision and serendipity have none: it depends on the query.
+_PERFECT = {
+    **dict.fromkeys(("ndcg", *_BY_RATING, "recall", "hit_rate", "mrr", "map", "r_precision", "gauc", "auc"), 1.0),
+    **dict.fromkeys(("log_loss", "rmse", "mae"), 0.0),
+}
 # Calibration is best at 1 and the counts have no better side: they may have floors, but are compared with nothing.
 _DIRECTION = {
-    **dict.fromkeys(("ndcg", "recall", "precision", "hit_rate", "mrr", "map", "auc"), Better.HIGHER),
-    **dict.fromkeys(("log_loss", "rmse", "mae"), Better.LOWER),
+    **{name: Better.HIGHER if value else Better.LOWER for name, value in _PERFECT.items()},
+    **dict.fromkeys(("precision", "serendipity"), Better.HIGHER),
 }
 
 
-def metric_names(task: Task, top_k: Sequence[int]) -> tuple[str, ...]:
+def metric_names(task: Task, settings: EvaluationSettings) -> tuple[str, ...]:
     """Return the names of all metrics that the Evaluator computes for a task, in the order of the reports.
 
-    Args:
-      task: the model's task.
-      top_k: cut-offs, `evaluation.top_k`.
-
     Example:
-      >>> metric_names("rating", [10])
-      ('ndcg@10', 'precision@10', 'rmse', 'mae', 'num_queries', 'num_queries_without_relevant', 'num_examples', \
-'finite', 'spread')
+      >>> metric_names("rating", EvaluationSettings(top_k=[10]))
+      ('ndcg@10', 'precision@10', 'recall@10', 'r_precision', 'gauc', 'rmse', 'mae', 'num_queries', \
+'num_queries_without_relevant', 'num_examples', 'finite', 'spread', 'label_spread')
     """
-    at_k = (f"{name}@{k}" for name in _AT_K[task] for k in sorted(set(top_k)))
-    return (*at_k, *_PLAIN[task], *COUNTS)
+    names = _AT_K[task] + (_BY_RATING if settings.rating_thresholds else ())
+    at_k = (f"{name}@{k}" for name in names for k in sorted(set(settings.top_k)))
+    # All rows of a retrieval model are what users chose: their labels need not differ.
+    return (*at_k, *_PLAIN[task], *(COUNTS[:-1] if task == "retrieval" else COUNTS))
 
 
 def better(name: str) -> Better | None:
@@ -61,13 +66,23 @@ def better(name: str) -> Better | None:
     return _DIRECTION.get(name.partition("@")[0])
 
 
-def check_gate(gate: GateSettings, task: Task, top_k: Sequence[int]) -> None:
+def perfect(name: str) -> float | None:
+    """Return the value of a model that knows the answers; None where there is none that holds for every query.
+
+    Example:
+      >>> perfect("ndcg@10"), perfect("rmse"), perfect("precision@10")
+      (1.0, 0.0, None)
+    """
+    return _PERFECT.get(name.partition("@")[0])
+
+
+def check_gate(gate: GateSettings, task: Task, evaluation: EvaluationSettings) -> None:
     """Refuse a gate that names a metric which this task does not have, or a threshold without a bound.
 
     Raises:
       ValueError: with the key's path, the name found and the names expected.
     """
-    names = metric_names(task, top_k)
+    names = metric_names(task, evaluation)
     comparable = [name for name in names if better(name)]
     for index, floor in enumerate(gate.floors):
         place = f"gate.floors.{index}"
@@ -78,12 +93,20 @@ def check_gate(gate: GateSettings, task: Task, top_k: Sequence[int]) -> None:
         _check_name("gate.popularity_metric", gate.popularity_metric, comparable, task)
     for index, regression in enumerate(gate.regressions):
         _check_name(f"gate.regressions.{index}.metric", regression.metric, comparable, task)
+    features = {slices.feature for slices in evaluation.slices}
+    for index, fairness in enumerate(gate.fairness):
+        _check_name(f"gate.fairness.{index}.metric", fairness.metric, comparable, task)
+        if fairness.feature not in features:
+            raise ValueError(
+                f"gate.fairness.{index}.feature: {fairness.feature!r} is not sliced by. "
+                f"Expected one of evaluation.slices: {', '.join(sorted(features)) or 'none yet'}"
+            )
 
 
 def _check_name(place: str, name: str, expected: Iterable[str], task: Task) -> None:
     expected = list(expected)
     if name not in expected:
         raise ValueError(
-            f"{place}: {name!r} is not measured for a {task} model with these evaluation.top_k, or has no better side. "
+            f"{place}: {name!r} is not measured for a {task} model with these settings, or has no better side. "
             f"Expected one of {', '.join(expected)}"
         )

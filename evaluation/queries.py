@@ -28,6 +28,9 @@ from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
 
 from datasets import columns
+from evaluation.intervals import group_of
+from evaluation.metrics import row_values
+from evaluation.slice_discovery import cells_of
 from evaluation.slices import Bucket, slice_values
 from settings.errors import DataError
 
@@ -74,16 +77,35 @@ def _label_columns(eval_config: config_pb2.EvalConfig) -> dict[str, str]:
     return {spec.name if len(specs) > 1 else "": spec.label_key for spec in specs}
 
 
-def _families(eval_config: config_pb2.EvalConfig) -> list[tuple[_Path, dict[str, list[Bucket]]]]:
-    """Return the columns of each family of slices, and the buckets of those columns that are cut."""
-    buckets: dict[_Path, dict[str, list[Bucket]]] = {}
+class _Cut(NamedTuple):
+    """How the values of a column become slices: by bucket, or those kept and `other`; as they are where both are empty.
+
+    A configuration names both kinds alike; names that all read as buckets are buckets.
+    """
+
+    buckets: tuple[Bucket, ...] = ()
+    kept: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> _Cut:
+        try:
+            return cls(buckets=tuple(Bucket.parse(name) for name in names))
+        except ValueError:
+            return cls(kept=frozenset(names))
+
+
+def _families(eval_config: config_pb2.EvalConfig) -> list[tuple[_Path, dict[str, _Cut]]]:
+    """Return the columns of each family of slices, and how those columns are cut whose slices have names."""
+    named: dict[_Path, dict[str, dict[str, None]]] = {}
     for spec in eval_config.slicing_specs:
-        names = tuple(sorted([*spec.feature_keys, *spec.feature_values]))
-        cuts = buckets.setdefault(names, defaultdict(list))
-        for name, bucket in spec.feature_values.items():
-            if bucket not in [known.name for known in cuts[name]]:
-                cuts[name].append(Bucket.parse(bucket))
-    return list(buckets.items())
+        features = tuple(sorted([*spec.feature_keys, *spec.feature_values]))
+        names = named.setdefault(features, defaultdict(dict))
+        for feature, name in spec.feature_values.items():
+            names[feature][name] = None
+    return [
+        (features, {feature: _Cut.of(list(found)) for feature, found in names.items()})
+        for features, names in named.items()
+    ]
 
 
 class _ReadRowsFn(beam.DoFn):
@@ -93,7 +115,7 @@ class _ReadRowsFn(beam.DoFn):
         self,
         query_column: str,
         label_columns: Mapping[str, str],
-        families: Sequence[tuple[_Path, Mapping[str, Sequence[Bucket]]]],
+        families: Sequence[tuple[_Path, Mapping[str, _Cut]]],
     ) -> None:
         self._query_column = query_column
         self._label_columns = dict(label_columns)
@@ -105,7 +127,12 @@ class _ReadRowsFn(beam.DoFn):
         if not batch.num_rows:
             return
         labels = {model: _numbers(batch, name) for model, name in self._label_columns.items()}
-        features = {columns.LIKED: _numbers(batch, columns.LIKED)} if columns.LIKED in batch.schema.names else {}
+        features = {
+            name: _optional_numbers(batch, name)
+            for name in (columns.LIKED, columns.RATING)
+            if name in batch.schema.names
+        }
+        features[row_values.GROUP] = np.array([group_of(user) for user in _tokens(batch, columns.USER_ID)], np.float64)
         yield {
             constants.INPUT_KEY: np.asarray(batch.column(constants.ARROW_INPUT_COLUMN).flatten()),
             constants.LABELS_KEY: labels.get("", labels),
@@ -118,18 +145,17 @@ class _ReadRowsFn(beam.DoFn):
     def _slices(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return the slice keys of each row, object `(num_rows,)` of tuples; the overall slice is the empty key."""
         names = {name for family, _ in self._families for name in family}
-        values = {name: batch.column(name).to_pylist() for name in names if name in batch.schema.names}
-        absent = [None] * batch.num_rows
+        values = {name: cells_of(batch, name) for name in names}
         keys: list[list[_SliceKey]] = [[] for _ in range(batch.num_rows)]
         for family, cuts in self._families:
             if not family:
                 for row in keys:
                     row.append(())
                 continue
-            for row, cells in zip(keys, zip(*(values.get(name, absent) for name in family), strict=True), strict=True):
+            for row, cells in zip(keys, zip(*(values[name] for name in family), strict=True), strict=True):
                 crossed: list[_SliceKey] = [()]
                 for name, cell in zip(family, cells, strict=True):
-                    found = slice_values(cell, cuts.get(name, ()))
+                    found = slice_values(cell, *cuts.get(name, _Cut()))
                     crossed = [(*key, (name, value)) for key in crossed for value in found]
                 row.extend(crossed)
         result = np.empty(batch.num_rows, dtype=object)
@@ -243,6 +269,12 @@ def _nested(paths: Sequence[_Path], values: np.ndarray) -> types.Extracts:
 def _numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
     """Return a column with exactly one number a row, float64 `(num_rows,)`."""
     return _one_a_row(batch, name, lambda values: values.to_numpy(zero_copy_only=False).astype(np.float64))
+
+
+def _optional_numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    """Return the first number of each row, float64 `(num_rows,)`; NaN where a row has none."""
+    cells = batch.column(name).to_pylist()
+    return np.array([cell[0] if cell else np.nan for cell in cells], np.float64)
 
 
 def _tokens(batch: pa.RecordBatch, name: str) -> np.ndarray:

@@ -11,16 +11,17 @@ import tensorflow_model_analysis as tfma
 from evaluation.eval_config import BASELINE, OUTPUTS
 from evaluation.gate import MetricRow
 from evaluation.metric_table import COUNTS, metric_names
-from evaluation.slices import MISSING, OVERALL, Bucket
+from evaluation.slices import MISSING, OTHER, OVERALL, Bucket, features_of
 from models.registry import Task
 from settings.evaluation import EvaluationSettings
 
 
 class _Found(NamedTuple):
-    """One value and what it belongs to."""
+    """One value and what it belongs to; `kind` is empty or one of `evaluation.metrics.estimates`, such as `error`."""
 
     slice: str
     name: str
+    kind: str
     model: str
     output: str
     value: float
@@ -37,13 +38,16 @@ def read_rows(evaluation_uri: str, task: Task, settings: EvaluationSettings) -> 
     own, popularity = OUTPUTS[task]
     cells: dict[tuple[str, str], dict[str, float]] = {}
     for found in _found(tfma.load_metrics(evaluation_uri)):
-        cell = cells.setdefault((found.slice, found.name), {})
-        if found.output == popularity:
-            if found.model != BASELINE and found.name not in COUNTS:
-                cell["popularity"] = found.value
-        elif found.output == own:
-            cell["baseline" if found.model == BASELINE else "value"] = found.value
-    names = {name: place for place, name in enumerate(metric_names(task, settings.top_k))}
+        if found.output == own:
+            whose = "baseline" if found.model == BASELINE else ""
+        elif found.output == popularity and found.model != BASELINE and found.name not in COUNTS:
+            whose = "popularity"
+        else:
+            continue
+        # `baseline`, `baseline_error`, `error`, `num_groups`, ...: the fields of a row.
+        field = "_".join(filter(None, (whose, found.kind))) or "value"
+        cells.setdefault((found.slice, found.name), {})[field] = found.value
+    names = {name: place for place, name in enumerate(metric_names(task, settings))}
     order = {name: place for place, name in enumerate(sorted({s for s, _ in cells}, key=_slice_order(settings)))}
     return [
         MetricRow(slice=slice_, name=name, **cells[slice_, name])
@@ -59,19 +63,22 @@ def _found(slices: Iterable[Any]) -> Iterable[_Found]:
         for entry in metrics.metric_keys_and_values:
             key = entry.key
             if not key.is_diff:
-                metric = f"{key.name}@{key.sub_key.top_k.value}" if key.sub_key.HasField("top_k") else key.name
-                yield _Found(name, metric, key.model_name, key.output_name, entry.value.double_value.value)
+                metric, _, kind = key.name.partition(".")
+                if key.sub_key.HasField("top_k"):
+                    metric = f"{metric}@{key.sub_key.top_k.value}"
+                yield _Found(name, metric, kind, key.model_name, key.output_name, entry.value.double_value.value)
 
 
 def _slice_order(settings: EvaluationSettings) -> Any:
+    """Return a sort key: overall, the features in the order of the settings, then crosses; numbers in their order."""
     families = [slices.feature for slices in settings.slices]
 
-    def key(name: str) -> tuple[int, bool, float, str]:
-        if name == OVERALL:
-            return -1, False, 0.0, ""
-        feature, _, value = name.partition("=")
-        family = families.index(feature) if feature in families else len(families)
-        return family, value == MISSING, _number(value), value
+    def key(name: str) -> tuple[Any, ...]:
+        features = features_of(name)
+        places = [families.index(feature) if feature in families else len(families) for feature in features]
+        # A cross has no commas but those between its columns, or its order is that of the text.
+        values = [part.partition("=")[2] for part in name.split(",", len(features) - 1)] if features else []
+        return len(features), places, [(value in (MISSING, OTHER), _number(value), value) for value in values]
 
     return key
 
@@ -94,5 +101,5 @@ def absent_columns(rows: Sequence[MetricRow], settings: EvaluationSettings) -> l
     return [
         slices.feature
         for slices in settings.slices
-        if {name for name in found if name.startswith(f"{slices.feature}=")} == {f"{slices.feature}={MISSING}"}
+        if {name for name in found if features_of(name) == (slices.feature,)} == {f"{slices.feature}={MISSING}"}
     ]

@@ -21,6 +21,7 @@ def _finite_or_none(value: Any) -> Any:
 
 
 Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
+Interval = tuple[float, float] | None
 
 
 class Record(BaseModel):
@@ -61,6 +62,11 @@ class MetricRecord(Record):
     value: Number = Field(description="The candidate's; null where it is not finite.")
     baseline: Number = Field(None, description="The latest blessed model's; null where there is none.")
     popularity: Number = Field(None, description="Popularity's in the same evaluation; null where not measured.")
+    interval: Interval = Field(None, description="Two-sided, at `gate.confidence`, over users; null where not known.")
+    baseline_interval: Interval = Field(None, description="The baseline's.")
+    popularity_interval: Interval = Field(None, description="Popularity's.")
+    difference_interval: Interval = Field(None, description="Of the paired difference, candidate minus baseline.")
+    lift_interval: Interval = Field(None, description="Of the paired difference, candidate minus popularity.")
 
 
 class GateRecord(Record):

@@ -55,7 +55,13 @@ def _kind(annotation: str) -> str:
     text = re.sub(r"tuple\[(\w+(?:\[[^\]]*\])?), \.\.\.\]", r"list of \1", annotation)
     text = re.sub(r"dict\[str, (.+)\]", r"object of \1", text)
     words = {"int": "integer", "float": "number", "str": "string", "bool": "boolean", "Number": "number or null"}
-    words |= {"Any": "anything", "None": "null", "NodeState": "string", "Literal[1]": "1"}
+    words |= {
+        "Interval": "[low, high] or null",
+        "Any": "anything",
+        "None": "null",
+        "NodeState": "string",
+        "Literal[1]": "1",
+    }
     text = re.sub(r"Literal\[1\]|\w+", lambda match: words.get(match[0], match[0]), text)
     return text.replace(" | ", " or ")
 

@@ -44,7 +44,7 @@ class Config(Section):
                 "gate: has no threshold, so nothing could ever be refused. Expected at least one entry in "
                 "gate.floors or a gate.popularity_metric, for example popularity_metric: ndcg@10"
             )
-        check_gate(self.gate, self.model.task, self.evaluation.top_k)
+        check_gate(self.gate, self.model.task, self.evaluation)
         return self
 
     def to_json(self) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.api import types
 from tensorflow_model_analysis.metrics import metric_types
 
+from evaluation.intervals import NUM_GROUPS
 from evaluation.metrics import row_values
-from evaluation.metrics.query_means import metric_keys
+from evaluation.metrics.estimates import Estimates
 
 NAMES = ("rmse", "mae")
 
@@ -34,14 +36,24 @@ class Regression(metric_types.Metric):
 metric_types.register_metric(Regression)
 
 
+class _Sums(NamedTuple):
+    """The errors of one query, and how many rows they are summed over."""
+
+    group: int
+    sums: np.ndarray
+    num_rows: int
+
+
 def _regression(
     name: str, model_names: list[str] | None = None, output_names: list[str] | None = None
 ) -> metric_types.MetricComputations:
     """Return the one computation of both metrics, all models and outputs."""
     del name
     models, outputs = model_names or [""], output_names or [""]
-    keys = metric_keys(NAMES, models, outputs)
-    return [metric_types.MetricComputation(keys, [_ErrorSums(models, outputs)], _RegressionCombiner(keys))]
+    estimates = Estimates(NAMES, models, outputs)
+    return [
+        metric_types.MetricComputation(estimates.keys, [_ErrorSums(models, outputs)], _RegressionCombiner(estimates))
+    ]
 
 
 class _ErrorSums(metric_types.Preprocessor):
@@ -52,33 +64,45 @@ class _ErrorSums(metric_types.Preprocessor):
         self._model_names = list(model_names)
         self._output_names = list(output_names)
 
-    def process(self, extracts: types.Extracts) -> Iterator[tuple[np.ndarray, int]]:
-        """Yield the sums of squared and absolute errors `(num_models * num_outputs, 2)`, and the number of rows."""
+    def process(self, extracts: types.Extracts) -> Iterator[_Sums]:
+        """Yield the sums of squared and absolute errors, `(num_models * num_outputs, 2)`, flat."""
         labels = row_values.labels(extracts, self._model_names[0])
         errors = row_values.outputs(extracts, self._model_names, self._output_names) - labels
-        yield np.stack([np.square(errors).sum(axis=1), np.abs(errors).sum(axis=1)], axis=1), len(labels)
+        sums = np.stack([np.square(errors).sum(axis=1), np.abs(errors).sum(axis=1)], axis=1)
+        yield _Sums(row_values.group(extracts), sums.reshape(-1), len(labels))
 
 
 class _RegressionCombiner(beam.CombineFn):
-    """Sums of errors and number of rows."""
+    """Sums of errors and number of rows, by group of users: the last column counts."""
 
-    def __init__(self, keys: Sequence[metric_types.MetricKey]) -> None:
-        self._keys = list(keys)
+    def __init__(self, estimates: Estimates) -> None:
+        self._estimates = estimates
 
-    def create_accumulator(self) -> tuple[np.ndarray, int]:
-        return np.zeros((len(self._keys) // len(NAMES), len(NAMES))), 0
+    def create_accumulator(self) -> np.ndarray:
+        return np.zeros((NUM_GROUPS, self._estimates.num_values + 1))
 
-    def add_input(self, accumulator: tuple[np.ndarray, int], element: tuple[np.ndarray, int]) -> tuple[np.ndarray, int]:
-        return accumulator[0] + element[0], accumulator[1] + element[1]
+    def add_input(self, accumulator: np.ndarray, element: _Sums) -> np.ndarray:
+        accumulator[element.group, :-1] += element.sums
+        accumulator[element.group, -1] += element.num_rows
+        return accumulator
 
-    def merge_accumulators(self, accumulators: Iterable[tuple[np.ndarray, int]]) -> tuple[np.ndarray, int]:
+    def merge_accumulators(self, accumulators: Iterable[np.ndarray]) -> np.ndarray:
         merged = self.create_accumulator()
         for accumulator in accumulators:
-            merged = self.add_input(merged, accumulator)
+            merged += accumulator
         return merged
 
-    def extract_output(self, accumulator: tuple[np.ndarray, int]) -> dict[metric_types.MetricKey, float]:
-        sums, num_rows = accumulator
-        means = sums / num_rows if num_rows else np.full_like(sums, np.nan)
-        means[:, 0] = np.sqrt(means[:, 0])
-        return dict(zip(self._keys, means.reshape(-1).tolist(), strict=True))
+    def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
+        total = accumulator.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            left = total - accumulator
+        return self._estimates.fill(_means(total[None])[0], _means(left), accumulator[:, -1:])
+
+
+def _means(sums: np.ndarray) -> np.ndarray:
+    """Return RMSE and MAE from rows of sums and, last, counts."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = sums[:, :-1] / sums[:, -1:]
+    # What is left of a perfect model's errors after a subtraction may lie below 0.
+    means[:, ::2] = np.sqrt(np.maximum(means[:, ::2], 0))
+    return means

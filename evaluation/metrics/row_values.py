@@ -9,6 +9,9 @@ import numpy as np
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api import types
 
+# The feature that `evaluation.queries` adds.
+GROUP = "user_group"
+
 
 def outputs(extracts: types.Extracts, model_names: Sequence[str], output_names: Sequence[str]) -> np.ndarray:
     """Return a model output per row, float64 `(num_models * num_outputs, num_rows)`, in the order model, output."""
@@ -24,6 +27,12 @@ def labels(extracts: types.Extracts, model_name: str) -> np.ndarray:
 def feature(extracts: types.Extracts, name: str) -> np.ndarray:
     """Return a numeric feature of each row, float64 `(num_rows,)`."""
     return _column(extracts[constants.FEATURES_KEY], name)
+
+
+def group(extracts: types.Extracts) -> int:
+    """Return the group of the query's user, see `evaluation.intervals.group_of`; 0 where none was given."""
+    groups = extracts[constants.FEATURES_KEY].get(GROUP)
+    return 0 if groups is None else int(groups[0])
 
 
 def _column(tree: Any, *names: str) -> np.ndarray:

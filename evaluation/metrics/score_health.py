@@ -1,4 +1,4 @@
-"""Whether a model's scores are finite and differ at all, and how many rows were seen."""
+"""Whether a model's scores are finite and differ at all, whether labels do, and how many rows were seen."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from tensorflow_model_analysis.metrics import metric_types
 from evaluation.metrics import row_values
 from evaluation.metrics.query_means import metric_keys
 
-NAMES = ("finite", "spread", "num_examples")
+NAMES = ("finite", "spread", "num_examples", "label_spread")
 # Outputs of the `evaluate` signature, beside the one that is measured.
 FINITE = "finite"
 SPREAD = "spread"
 
 
 class ScoreHealth(metric_types.Metric):
-    """Share of rows with finite scores, spread of the scores, number of rows.
+    """Share of rows with finite scores, spread of the scores, spread of the labels, number of rows.
 
         finite = share of rows where the model says that all its scores are finite, and the outputs are finite numbers
         spread = per_row_spread:  max over rows of the model's own `spread` (highest - lowest score of the catalogue)
                  otherwise:       highest - lowest score over all rows of the slice
         num_examples = number of rows
+        label_spread = highest - lowest label over all rows, without per_row_spread; of one class nothing is told apart
 
     Rows that are not finite are left out of `spread`, which is NaN when none is left. A spread of 0 means that the
     model tells nothing apart.
@@ -50,19 +51,22 @@ def _score_health(
     (output,) = output_names or [""]
     computations = []
     for model in model_names or [""]:
-        keys = metric_keys(NAMES, [model], [output])
+        # All rows of a retrieval model are what users chose: their labels need not differ.
+        keys = metric_keys(NAMES[:-1] if per_row_spread else NAMES, [model], [output])
         rows = _RowHealth(model, output, per_row_spread)
         computations.append(metric_types.MetricComputation(keys, [rows], _ScoreHealthCombiner(keys)))
     return computations
 
 
 class _Health(NamedTuple):
-    """Rows, rows with finite scores, and the interval of scores (or 0 and the largest spread)."""
+    """Rows, rows with finite scores, the interval of scores (or 0 and the largest spread), that of the labels."""
 
-    num_rows: int
-    num_finite: int
-    lowest: float
-    highest: float
+    num_rows: int = 0
+    num_finite: int = 0
+    lowest: float = np.inf
+    highest: float = -np.inf
+    lowest_label: float = np.inf
+    highest_label: float = -np.inf
 
 
 class _RowHealth(metric_types.Preprocessor):
@@ -81,7 +85,9 @@ class _RowHealth(metric_types.Preprocessor):
         finite = (columns[1] == 1) & np.isfinite(columns).all(axis=0)
         values = columns[2 if self._per_row_spread else 0][finite]
         lowest = 0.0 if self._per_row_spread else float(values.min(initial=np.inf))
-        yield _Health(len(finite), int(finite.sum()), lowest, float(values.max(initial=-np.inf)))
+        highest = float(values.max(initial=-np.inf))
+        labels = row_values.labels(extracts, self._model_name)
+        yield _Health(len(finite), int(finite.sum()), lowest, highest, float(labels.min()), float(labels.max()))
 
 
 class _ScoreHealthCombiner(beam.CombineFn):
@@ -91,7 +97,7 @@ class _ScoreHealthCombiner(beam.CombineFn):
         self._keys = list(keys)
 
     def create_accumulator(self) -> _Health:
-        return _Health(0, 0, np.inf, -np.inf)
+        return _Health()
 
     def add_input(self, accumulator: _Health, element: _Health) -> _Health:
         return _Health(
@@ -99,6 +105,8 @@ class _ScoreHealthCombiner(beam.CombineFn):
             accumulator.num_finite + element.num_finite,
             min(accumulator.lowest, element.lowest),
             max(accumulator.highest, element.highest),
+            min(accumulator.lowest_label, element.lowest_label),
+            max(accumulator.highest_label, element.highest_label),
         )
 
     def merge_accumulators(self, accumulators: Iterable[_Health]) -> _Health:
@@ -108,7 +116,8 @@ class _ScoreHealthCombiner(beam.CombineFn):
         return merged
 
     def extract_output(self, accumulator: _Health) -> dict[metric_types.MetricKey, float]:
-        num_rows, num_finite, lowest, highest = accumulator
+        num_rows, num_finite, *_ = accumulator
         finite = num_finite / num_rows if num_rows else float("nan")
-        spread = highest - lowest if num_finite else float("nan")
-        return dict(zip(self._keys, (finite, spread, float(num_rows)), strict=True))
+        spread = accumulator.highest - accumulator.lowest if num_finite else float("nan")
+        label_spread = accumulator.highest_label - accumulator.lowest_label if num_rows else float("nan")
+        return dict(zip(self._keys, (finite, spread, float(num_rows), label_spread), strict=False))

@@ -6,6 +6,7 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
@@ -38,6 +39,7 @@ def _row(index: int, **columns: Any) -> dict[str, Any]:
         "popularity_rank": 3.0,
         "finite": 1.0,
         "spread": 2.0,
+        "timestamp": 1000 + index,
         "score": 0.2 + 0.6 * (index % 2),
         "popularity_score": 0.5 + 0.01 * index,
         "blessed_rank": 2.0,
@@ -102,14 +104,24 @@ def _is_blessed(blessing: Any) -> bool:
     return answer
 
 
+def _gate(blessing: Any) -> list[dict[str, Any]]:
+    return json.loads((Path(blessing.uri) / "gate.json").read_text())
+
+
 def _refused(blessing: Any) -> list[str]:
-    gate = json.loads((Path(blessing.uri) / "gate.json").read_text())
-    return [verdict["name"] for verdict in gate if not verdict["passed"]]
+    return [verdict["name"] for verdict in _gate(blessing) if not verdict["passed"]]
+
+
+def _rows(blessing: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    rows = json.loads((Path(blessing.uri) / "metrics.json").read_text())
+    return {(row["slice"], row["name"]): row for row in rows}
 
 
 def _metrics(blessing: Any) -> dict[tuple[str, str], dict[str, float]]:
-    rows = json.loads((Path(blessing.uri) / "metrics.json").read_text())
-    return {(row.pop("slice"), row.pop("name")): row for row in rows}
+    """Return the values without what tells how sure they are."""
+    return {
+        key: {name: row[name] for name in ("value", "baseline", "popularity")} for key, row in _rows(blessing).items()
+    }
 
 
 def test_good_model_is_blessed_and_measured_by_slice(evaluate: Evaluate):
@@ -205,17 +217,27 @@ def test_one_row_that_is_not_finite_is_enough(evaluate: Evaluate):
 @pytest.mark.parametrize("task", ["ranking", "rating"])
 def test_good_scores_are_blessed(evaluate: Evaluate, task: str):
     metric = {"ranking": "auc", "rating": "rmse"}[task]
-    rows = [_row(index, score=0.1 + 0.8 * (index % 2) if task == "ranking" else 1.0 + index % 5) for index in range(8)]
+    rows = [
+        _row(
+            index,
+            user_id=_user(index),
+            score=0.1 + 0.8 * (index % 2) if task == "ranking" else 1.0 + index % 5,
+            popularity_score=0.1 + 0.01 * (index * 7 % 20),
+        )
+        for index in range(40)
+    ]
     blessing = evaluate(rows, task, gate={"popularity_metric": metric})
 
     assert _is_blessed(blessing)
     assert _metrics(blessing)["overall", metric]["value"] == {"ranking": 1, "rating": 0}[task]
-    assert _metrics(blessing)["overall", "num_queries"]["value"] == 2  # users u1 and u3 liked something
+    assert _metrics(blessing)["overall", "num_queries"]["value"] == 10  # every second user liked something
 
 
 @pytest.mark.parametrize(
     ("task", "columns", "refused"),
     [
+        ("ranking", {"liked": 1.0}, {"label_spread"}),  # one class
+        ("rating", {"rating": 3.0}, {"label_spread"}),
         ("ranking", {"score": NAN}, {"finite", "spread", "metric"}),
         ("rating", {"score": NAN}, {"finite", "spread", "metric"}),
         ("rating", {"score": INF}, {"finite", "spread", "metric"}),
@@ -243,7 +265,121 @@ def test_scores_copied_from_popularity_are_never_blessed(evaluate: Evaluate, tas
 def test_one_class_of_labels_is_never_blessed(evaluate: Evaluate):
     blessing = evaluate([_row(index, liked=1.0) for index in range(8)], "ranking", gate={"popularity_metric": "auc"})
 
-    assert _refused(blessing) == ["auc"]
+    assert _refused(blessing) == ["label_spread", "auc"]
+
+
+def _user(index: int) -> str:
+    return f"u{index % 20}"
+
+
+def test_model_with_a_shuffled_item_vocabulary_is_never_blessed(evaluate: Evaluate):
+    # Users choose by taste; the model scores the right taste, then reads the scores in another item order.
+    rng = np.random.default_rng(0)
+    popularity, shuffled = rng.normal(size=100), rng.permutation(100)
+    scores = np.tile(rng.normal(size=(20, 100)) + 2 * popularity, (6, 1))  # of 120 queries by 20 users
+    chosen = np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
+
+    def ranks(scores: np.ndarray) -> np.ndarray:
+        return 1.0 + (scores > np.take_along_axis(scores, chosen[:, None], axis=1)).sum(axis=1)
+
+    by_popularity = ranks(np.tile(popularity, (120, 1)))
+    rows = {
+        name: [
+            _row(index, user_id=_user(index), rank=float(rank), popularity_rank=float(by_popularity[index]))
+            for index, rank in enumerate(found)
+        ]
+        for name, found in {"sound": ranks(scores), "shuffled": ranks(scores[:, shuffled])}.items()
+    }
+
+    assert _is_blessed(evaluate(rows["sound"], gate=BEATS_POPULARITY))
+    assert _refused(evaluate(rows["shuffled"], gate=BEATS_POPULARITY)) == ["ndcg@10"]
+
+
+def test_model_that_knows_the_answers_of_one_slice_is_never_blessed(evaluate: Evaluate):
+    rows = [_row(index, user_id=_user(index), rank=1.0 if index % 2 else 2.0 + index % 3) for index in range(120)]
+    gate = {**BEATS_POPULARITY, "max_gap_closed": 0.95, "min_queries": 50}
+
+    assert _is_blessed(evaluate(rows, gate=gate))
+    blessing = evaluate(rows, gate=gate, evaluation={"slices": [{"feature": "gender"}]})
+    assert _refused(blessing) == ["ndcg@10"]
+    assert [verdict["slice"] for verdict in _gate(blessing) if not verdict["passed"]] == ["gender=F"]
+
+
+def test_popularity_with_a_little_noise_is_never_blessed(evaluate: Evaluate):
+    rng = np.random.default_rng(1)
+    rows = [
+        _row(index, user_id=_user(index), rank=float(rng.choice([2.0, 4.0], p=[0.36, 0.64]))) for index in range(60)
+    ]
+    blessing = evaluate([*rows, _row(60, user_id="u0", rank=1.0)], gate=BEATS_POPULARITY)
+    ndcg = _metrics(blessing)["overall", "ndcg@10"]
+
+    assert ndcg["value"] > ndcg["popularity"]
+    assert _refused(blessing) == ["ndcg@10"]
+
+
+@pytest.mark.parametrize("task", ["retrieval", "ranking", "rating"])
+def test_one_row_is_never_blessed(evaluate: Evaluate, task: str):
+    blessing = evaluate([_row(1)], task)
+
+    assert not _is_blessed(blessing)
+    assert "num_queries" in _refused(blessing)
+
+
+def test_one_user_is_never_blessed(evaluate: Evaluate):
+    blessing = evaluate([_row(index, user_id="u") for index in range(60)], gate=BEATS_POPULARITY)
+
+    assert _refused(blessing) == ["ndcg@10"]
+
+
+def test_errors_come_from_users_and_pairs(evaluate: Evaluate):
+    # Two users of two queries each: reciprocal ranks 1, 1/2 and 1/4, 1/5; the baseline has 1/2 throughout.
+    ranks = {0: ("a", 1.0), 1: ("a", 2.0), 2: ("b", 4.0), 3: ("b", 5.0)}
+    rows = [_row(index, user_id=user, query_id=f"q{index}", rank=rank) for index, (user, rank) in ranks.items()]
+    row = _rows(evaluate(rows, baseline="retrieval", gate=BEATS_POPULARITY))["overall", "mrr@10"]
+
+    # The error of a mean of two groups is half their difference.
+    half = abs((1 + 1 / 2) / 2 - (1 / 4 + 1 / 5) / 2) / 2
+    assert row["num_groups"] == 2
+    assert row["error"] == pytest.approx(half)
+    assert row["baseline_error"] == row["popularity_error"] == pytest.approx(0)
+    assert row["difference_error"] == row["lift_error"] == pytest.approx(half)
+    # Student's t with one degree of freedom: 12.7062 at 97.5 %.
+    assert row["interval"] == pytest.approx([row["value"] - 12.7062 * half, row["value"] + 12.7062 * half], rel=1e-4)
+
+
+def test_slices_by_quantile_cross_hour_and_the_most_frequent_values(evaluate: Evaluate):
+    rows = [
+        _row(index, timestamp=3600 * (index % 24), genres=["Drama"] if index < 5 else [f"g{index}"])
+        for index in range(8)
+    ]
+    slices = [
+        {"feature": "user_event_count", "quantiles": 2},
+        {"feature": "gender"},
+        {"feature": "genres", "max_values": 1},
+        {"feature": "hour_of_day", "boundaries": [6]},
+    ]
+    metrics = _metrics(evaluate(rows, evaluation={"slices": slices, "crosses": [["gender", "hour_of_day"]]}))
+
+    assert {slice_: row["value"] for (slice_, name), row in metrics.items() if name == "num_queries"} == {
+        "overall": 8,
+        "user_event_count=<17.5": 4,
+        "user_event_count=>=17.5": 4,
+        "gender=F": 4,
+        "gender=M": 4,
+        "genres=Drama": 5,
+        "genres=other": 3,
+        "hour_of_day=<6": 6,
+        "hour_of_day=>=6": 2,
+        "gender=F,hour_of_day=<6": 3,
+        "gender=F,hour_of_day=>=6": 1,
+        "gender=M,hour_of_day=<6": 3,
+        "gender=M,hour_of_day=>=6": 1,
+    }
+
+
+def test_quantiles_of_what_is_no_number_are_an_error(evaluate: Evaluate):
+    with pytest.raises(ConfigError, match="'gender' cannot be cut into 4 buckets: it holds 0 different numbers"):
+        evaluate([_row(1)], evaluation={"slices": [{"feature": "gender", "quantiles": 4}]})
 
 
 @pytest.mark.parametrize("task", ["retrieval", "ranking"])

@@ -10,12 +10,15 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
 
-def extracts(labels: Sequence[float], features: dict[str, Any] | None = None, **outputs: Sequence[float]) -> dict:
-    """Return the extracts of one query of one model."""
+def extracts(
+    labels: Sequence[float], features: dict[str, Any] | None = None, group: int = 0, **outputs: Sequence[float]
+) -> dict:
+    """Return the extracts of one query of one model, by a user of a group."""
+    features = {**(features or {}), "user_group": [group] * len(labels)}
     return {
         "labels": np.array(labels, float),
         "predictions": {name: np.array(values, float) for name, values in outputs.items()},
-        "features": {name: np.array(values, float) for name, values in (features or {}).items()},
+        "features": {name: np.array(values, float) for name, values in features.items()},
     }
 
 
@@ -25,8 +28,12 @@ def combine(
     output_names: Sequence[str],
     model_names: Sequence[str] = ("",),
     seed: int = 0,
+    errors: bool = False,
 ) -> dict[tuple[str, str, str], float]:
-    """Return the metrics by (name, model, output), after merging random parts in random order."""
+    """Return the metrics by (name, model, output), after merging random parts in random order.
+
+    With `errors` also what stands behind a dot, such as `ndcg.error@10`.
+    """
     rng = np.random.default_rng(seed)
     restored = type(metric).from_config(metric.get_config())
     result = {}
@@ -44,7 +51,11 @@ def combine(
         output = combiner.extract_output(merged)
         assert set(output) == set(computation.keys)
         result.update(output)
-    return {(_name(key), key.model_name, key.output_name): value for key, value in result.items()}
+    return {
+        (_name(key), key.model_name, key.output_name): value
+        for key, value in result.items()
+        if errors or "." not in key.name
+    }
 
 
 def _name(key: metric_types.MetricKey) -> str:

@@ -88,8 +88,12 @@ def config(task: str, **sections: Any) -> Config:
             "data": {"source": {"kind": "table", "path": "rows.csv"}},
             "features": [{"kind": "categorical", "name": "user_id", "tower": "query"}],
             "model": {"name": f"echo_{task}"},
-            "gate": {"floors": [{"metric": "num_queries", "at_least": 1}]},
             **sections,
+            "gate": {
+                "min_total_queries": 2,
+                "max_gap_closed": 1,
+                **sections.get("gate", {"floors": [{"metric": "num_queries", "at_least": 1}]}),
+            },
         }
     )
 

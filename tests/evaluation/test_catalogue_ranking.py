@@ -11,7 +11,8 @@ from tests.evaluation.combining import combine, extracts
 
 def test_values_by_hand():
     # Relevant items at ranks 2 and 9; the row at rank 1 is not relevant.
-    metrics = combine(CatalogueRanking([5, 10]), [extracts([1, 0, 1], rank=[9, 1, 2])], ["rank"])
+    query = extracts([1, 0, 1], rank=[9, 1, 2], popularity_rank=[1, 2, 7])
+    metrics = combine(CatalogueRanking([5, 10]), [query], ["rank", "popularity_rank"])
 
     ideal = 1 / log2(2) + 1 / log2(3)
     expected = {
@@ -27,10 +28,15 @@ def test_values_by_hand():
         "mrr@10": 1 / 2,
         "map@5": (1 / 2) / 2,
         "map@10": (1 / 2 + 2 / 9) / 2,
+        "serendipity@5": 1 / 5,  # rank 2, which popularity has at 7
+        "serendipity@10": 0,
+        "r_precision": 1 / 2,
         "num_queries": 1,
         "num_queries_without_relevant": 0,
     }
-    assert metrics == {(name, "", "rank"): pytest.approx(value, abs=1e-12) for name, value in expected.items()}
+    own = {name: value for (name, _, output), value in metrics.items() if output == "rank"}
+    assert own == {name: pytest.approx(value, abs=1e-12) for name, value in expected.items()}
+    assert metrics["serendipity@5", "", "popularity_rank"] == 0
 
 
 def test_ideal_stops_at_k():
@@ -64,8 +70,9 @@ def test_rank_that_is_not_finite_is_a_miss(rank):
     assert {metrics[f"{name}@10", "", "rank"] for name in ("ndcg", "recall", "mrr", "map", "hit_rate")} == {0}
 
 
-def _plain(ranks: list[int], k: int) -> dict[str, float]:
-    """Walk down the list of k places, as one reads the definitions."""
+def _plain(ranks: list[int], popularity: list[int], ratings: list[tuple[int, float]], k: int) -> dict[str, float]:
+    """Walk down the list of k places, as one reads the definitions; `ratings` are (rank, rating) of all rows."""
+    serendipity = sum(r <= k < q for r, q in zip(ranks, popularity, strict=True)) / k
     ranks = sorted(ranks)
     dcg = hits = precisions = reciprocal = 0.0
     for place in range(1, k + 1):
@@ -82,7 +89,21 @@ def _plain(ranks: list[int], k: int) -> dict[str, float]:
         "hit_rate": float(hits > 0),
         "mrr": reciprocal,
         "map": precisions / best,
+        "serendipity": serendipity,
+        **_ndcg_by_rating(ratings, k),
     }
+
+
+def _ndcg_by_rating(ratings: list[tuple[int, float]], k: int) -> dict[str, float]:
+    values = {}
+    for name, threshold in (("normal", 3), ("strict", 4.5)):
+        for kind, worth in (("ndcg", lambda _: 1.0), ("graded_ndcg", lambda rating: 2**rating - 1)):
+            by_rank = {rank: worth(rating) for rank, rating in ratings if rating >= threshold}
+            if by_rank:
+                dcg = sum(by_rank.get(place, 0) / log2(1 + place) for place in range(1, k + 1))
+                ideal = sorted(by_rank.values(), reverse=True)[:k]
+                values[f"{kind}_{name}"] = dcg / sum(gain / log2(2 + i) for i, gain in enumerate(ideal))
+    return values
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -93,21 +114,27 @@ def test_random_queries_agree_with_plain_python_for_every_model_and_output(seed)
     for _ in range(50):
         num_rows = rng.integers(1, 12)
         labels = rng.integers(0, 2, num_rows)
+        ratings = rng.integers(1, 11, num_rows) / 2
         ranks = {(m, o): rng.choice(60, num_rows, replace=False) + 1 for m in model_names for o in outputs}
         queries.append(
             {
                 "labels": {m: labels.astype(float) for m in model_names},
                 "predictions": {m: {o: ranks[m, o].astype(float) for o in outputs} for m in model_names},
-                "features": {},
+                "features": {"rating": ratings},
             }
         )
         if labels.any():
             for (model, output), values in ranks.items():
                 for k in top_k:
-                    for name, value in _plain(values[labels > 0].tolist(), k).items():
+                    popularity = ranks[model, "popularity_rank"][labels > 0].tolist()
+                    by_rating = list(zip(values.tolist(), ratings.tolist(), strict=True))
+                    for name, value in _plain(values[labels > 0].tolist(), popularity, by_rating, k).items():
                         expected.setdefault((f"{name}@{k}", model, output), []).append(value)
+                num_relevant = int(labels.sum())
+                r_precision = sum(rank <= num_relevant for rank in values[labels > 0]) / num_relevant
+                expected.setdefault(("r_precision", model, output), []).append(r_precision)
 
-    metrics = combine(CatalogueRanking(top_k), queries, outputs, model_names, seed)
+    metrics = combine(CatalogueRanking(top_k, [3, 4.5]), queries, outputs, model_names, seed)
 
     assert {key: metrics[key] for key in expected} == {
         key: pytest.approx(np.mean(values), abs=1e-9) for key, values in expected.items()

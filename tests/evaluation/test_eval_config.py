@@ -11,17 +11,19 @@ from tests.evaluation.echo import config, echo_models  # noqa: F401 - a fixture
 pytestmark = pytest.mark.usefixtures("echo_models")
 
 
+@pytest.mark.parametrize("sections", [{}, {"rating_thresholds": {"normal": 3.5, "strict": 4.5}}])
 @pytest.mark.parametrize("task", ["retrieval", "ranking", "rating"])
-def test_tfma_computes_exactly_the_metrics_of_the_table(task):
-    eval_config = build_eval_config(config(task, evaluation={"top_k": [3, 1]}))
+def test_tfma_computes_exactly_the_metrics_of_the_table(task, sections):
+    configuration = config(task, evaluation={"top_k": [3, 1], **sections})
+    eval_config = build_eval_config(configuration)
     computed = {
         key.name if key.sub_key is None else f"{key.name}@{key.sub_key.top_k}"
         for computation in metric_specs.to_computations(eval_config.metrics_specs, eval_config)
         for key in computation.keys
-        if key.output_name == OUTPUTS[task][0]
+        if key.output_name == OUTPUTS[task][0] and "." not in key.name
     }
 
-    assert computed == set(metric_names(task, [1, 3]))
+    assert computed == set(metric_names(task, configuration.evaluation))
 
 
 def test_numeric_slices_are_one_spec_a_bucket():

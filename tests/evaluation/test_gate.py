@@ -33,7 +33,7 @@ def test_healthy_candidate_is_blessed():
     decision = decide(_healthy(ndcg_at_10=(0.3, None, 0.2)), _gate(popularity_metric="ndcg@10"))
 
     assert decision.blessed
-    assert [verdict.name for verdict in decision.verdicts] == ["num_queries", "finite", "spread", "ndcg@10"]
+    assert [verdict.name for verdict in decision.verdicts] == ["num_queries", "finite", "spread", "ndcg@10", "ndcg@10"]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_without_baseline_nothing_is_compared():
     decision = decide(_healthy(ndcg_at_10=(0.3, None, 0.2)), gate)
 
     assert decision.blessed
-    assert [verdict.name for verdict in decision.verdicts].count("ndcg@10") == 1
+    assert [verdict.reason.split(":")[0] for verdict in decision.verdicts[3:]] == ["popularity", "leak"]
 
 
 @pytest.mark.parametrize(
@@ -181,9 +181,137 @@ def test_reasons_name_the_numbers():
 
 def test_json_holds_no_number_that_json_does_not_know():
     decision = decide(_healthy(ndcg_at_10=(NAN, None, 0.2)), _gate(popularity_metric="ndcg@10"))
-    plain = json.loads(json.dumps(decision.verdicts[-1].to_json(), allow_nan=False))
+    plain = json.loads(json.dumps(decision.verdicts[3].to_json(), allow_nan=False))
 
     assert plain["value"] is None
     assert plain["passed"] is False
     assert "nan" in plain["reason"]
-    assert MetricRow("overall", "auc", INF).to_json()["value"] is None
+    assert MetricRow("overall", "auc", INF).to_json(0.95)["value"] is None
+
+
+@pytest.mark.parametrize(("queries", "blessed"), [(20.0, True), (19.0, False), (1.0, False)])
+def test_evaluation_of_next_to_nothing_is_never_blessed(queries, blessed):
+    rows = [*_healthy(ndcg_at_10=(0.3, None, 0.2)), *_rows({"num_queries": (queries,)})]
+
+    assert decide(rows, _gate(popularity_metric="ndcg@10")).blessed is blessed
+
+
+def test_labels_of_one_class_are_never_blessed():
+    assert _refused(decide([*_healthy(), *_rows({"label_spread": (0.0,)})], _gate())) == ["label_spread"]
+    assert decide([*_healthy(), *_rows({"label_spread": (1.0,)})], _gate()).blessed
+
+
+# Student's t with 49 degrees of freedom: 2.0096 at 97.5 %.
+@pytest.mark.parametrize(
+    ("metric", "value", "error", "blessed"),
+    [
+        ("ndcg@10", 0.25, 0.05 / 2.00, False),
+        ("ndcg@10", 0.25, 0.05 / 2.02, True),
+        ("rmse", 0.15, 0.05 / 2.00, False),
+        ("rmse", 0.15, 0.05 / 2.02, True),
+        ("ndcg@10", 0.25, 0.0, True),
+        ("ndcg@10", 0.25, NAN, False),  # one user alone: how far chance goes is not known
+    ],
+)
+def test_popularity_is_not_beaten_by_noise(metric, value, error, blessed):
+    row = MetricRow("overall", metric, value, None, 0.2, lift_error=error, num_groups=50.0)
+
+    assert decide([*_healthy(), row], _gate(popularity_metric=metric)).blessed is blessed
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "error", "num_metrics", "blessed"),
+    [
+        ("ndcg@10", 0.15, 0.05 / 2.02, 1, False),  # surely worse, and by 25 % of 0.2
+        ("ndcg@10", 0.15, 0.05 / 2.00, 1, True),
+        ("ndcg@10", 0.19, 0.01 / 9.00, 1, True),  # surely worse, but by 5 % only
+        ("rmse", 0.25, 0.05 / 2.02, 1, False),
+        ("rmse", 0.25, 0.05 / 2.00, 1, True),
+        ("ndcg@10", 0.15, 0.05 / 2.30, 2, True),  # two comparisons share 2.5 %: 2.3124 at 98.75 %
+        ("ndcg@10", 0.15, 0.05 / 2.33, 2, False),
+        ("ndcg@10", 0.15, NAN, 1, False),
+        ("ndcg@10", 0.15, None, 1, False),
+    ],
+)
+def test_noise_does_not_block(metric, value, error, num_metrics, blessed):
+    others = ["recall@10", "mrr@10"][: num_metrics - 1]
+    gate = _gate(
+        floors=[{"metric": "finite", "at_least": 1}],
+        regressions=[_regression(name, 0.1) for name in (metric, *others)],
+    )
+    rows = [MetricRow("overall", metric, value, 0.2, difference_error=error, num_groups=50.0)]
+    rows += [MetricRow("overall", name, 0.2, 0.2, difference_error=0.01, num_groups=50.0) for name in others]
+
+    assert decide([*_healthy(), *rows], gate).blessed is blessed
+
+
+def test_slices_share_the_probability_of_a_false_alarm():
+    gate = _gate(floors=[{"metric": "finite", "at_least": 1}], regressions=[_regression("ndcg@10", 0.0, 0.0)])
+
+    def blessed(num_slices: int, ratio: float) -> bool:
+        rows = _healthy()
+        for index in range(num_slices):
+            rows += _rows({"num_queries": (90.0,)}, f"age={index}")
+            value = 0.15 if index == 0 else 0.2
+            error = 0.05 / ratio
+            rows.append(MetricRow(f"age={index}", "ndcg@10", value, 0.2, difference_error=error, num_groups=50.0))
+        return decide(rows, gate).blessed
+
+    # 2.0096 for one slice, 2.9397 for ten.
+    assert [blessed(1, 2.0), blessed(1, 2.1), blessed(10, 2.9), blessed(10, 3.0)] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("slice_", "queries", "metric", "value", "popularity", "blessed"),
+    [
+        ("overall", 100.0, "ndcg@10", 0.97, 0.2, False),
+        ("gender=F", 50.0, "ndcg@10", 1.0, 0.2, False),
+        ("gender=F", 50.0, "ndcg@10", 0.95, 0.2, True),  # 0.75 / 0.8 = 93.75 %
+        ("gender=F", 50.0, "ndcg@10", 0.97, 0.2, False),  # 0.77 / 0.8 = 96.25 %
+        ("gender=F", 49.0, "ndcg@10", 1.0, 0.2, True),  # too few queries to tell
+        ("gender=F", 50.0, "ndcg@10", 1.0, 1.0, True),  # popularity knows as much
+        ("gender=F", 50.0, "rmse", 0.01, 1.0, False),
+        ("gender=F", 50.0, "recall@10", 1.0, 0.2, True),  # the gate names another metric
+    ],
+)
+def test_what_is_too_good_to_be_true_is_never_blessed(slice_, queries, metric, value, popularity, blessed):
+    named = "rmse" if metric == "rmse" else "ndcg@10"
+    gate = _gate(floors=[{"metric": "finite", "at_least": 1}], regressions=[_regression(named, 0.1)])
+    rows = [*_healthy(), *_rows({"num_queries": (queries,), metric: (value, None, popularity)}, slice_)]
+
+    assert decide(rows, gate).blessed is blessed
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "error", "blessed"),
+    [
+        ("ndcg@10", {"gender=F": 0.2, "gender=M": 0.29}, None, True),  # 1.45 times
+        ("ndcg@10", {"gender=F": 0.2, "gender=M": 0.31}, None, False),
+        ("ndcg@10", {"gender=F": 0.2, "gender=M": 0.31}, 0.001, False),
+        ("ndcg@10", {"gender=F": 0.2, "gender=M": 0.31}, 0.01, True),  # noise explains it
+        ("rmse", {"gender=F": 1.6, "gender=M": 1.0}, None, False),
+        ("ndcg@10", {"gender=F": 0.0, "gender=M": 0.1}, None, False),
+        ("ndcg@10", {"gender=F": 0.2, "age=<25,gender=M": 0.9}, None, True),  # a cross is another family
+        ("ndcg@10", {"gender=F": 0.2}, None, True),
+    ],
+)
+def test_fairness_between_the_slices_of_a_feature(metric, values, error, blessed):
+    gate = _gate(
+        floors=[{"metric": "finite", "at_least": 1}],
+        fairness=[{"metric": metric, "feature": "gender", "max_ratio": 1.5}],
+    )
+    rows = _healthy()
+    for slice_, value in values.items():
+        rows += _rows({"num_queries": (60.0,)}, slice_)
+        rows.append(MetricRow(slice_, metric, value, error=error, num_groups=50.0))
+
+    assert decide(rows, gate).blessed is blessed
+
+
+def test_intervals_are_written_where_errors_are_known():
+    row = MetricRow("overall", "auc", 0.8, 0.7, None, error=0.01, difference_error=0.02, num_groups=50.0)
+    plain = row.to_json(0.95)
+
+    assert plain["interval"] == pytest.approx([0.8 - 0.020096, 0.8 + 0.020096], abs=1e-6)
+    assert plain["difference_interval"] == pytest.approx([0.1 - 0.040192, 0.1 + 0.040192], abs=1e-6)
+    assert "lift_interval" not in plain

@@ -6,11 +6,13 @@ import sys
 import pytest
 
 from evaluation.metric_table import better, check_gate, metric_names
-from settings.evaluation import GateSettings
+from settings.evaluation import EvaluationSettings, GateSettings
+
+AT_10 = EvaluationSettings(top_k=(10,))
 
 
 def test_names_of_a_retrieval_model():
-    names = metric_names("retrieval", [10, 5])
+    names = metric_names("retrieval", EvaluationSettings(top_k=(10, 5)))
 
     assert names[:2] == ("ndcg@5", "ndcg@10")
     assert {"recall@5", "precision@5", "hit_rate@5", "mrr@5", "map@5", "num_queries", "finite", "spread"} < set(names)
@@ -30,19 +32,19 @@ def test_names_of_a_retrieval_model():
 )
 def test_unknown_names_are_refused(gate, message):
     with pytest.raises(ValueError, match=message):
-        check_gate(GateSettings.model_validate(gate), "retrieval", [10])
+        check_gate(GateSettings.model_validate(gate), "retrieval", AT_10)
 
 
 def test_known_names_are_accepted():
     gate = {"floors": [{"metric": "calibration", "at_most": 1.1}], "popularity_metric": "auc"}
     gate["regressions"] = [{"metric": "log_loss"}]
 
-    check_gate(GateSettings.model_validate(gate), "ranking", [10])
+    check_gate(GateSettings.model_validate(gate), "ranking", AT_10)
 
 
 @pytest.mark.parametrize("task", ["retrieval", "ranking", "rating"])
 def test_every_compared_metric_is_measured_by_some_task(task):
-    assert any(better(name) for name in metric_names(task, [10]))
+    assert any(better(name) for name in metric_names(task, AT_10))
 
 
 def test_import_brings_no_framework():

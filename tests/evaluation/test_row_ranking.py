@@ -43,7 +43,10 @@ def test_ties_are_the_mean_over_all_orders():
     )
     precision = np.mean([[sum(relevant[o[j]] for j in range(k)) / k for k in top_k] for o in orders], axis=0)
 
-    np.testing.assert_allclose(ranking_values(scores, relevant, top_k), [ndcg, precision], atol=1e-12)
+    values = ranking_values(scores, relevant, top_k)
+    np.testing.assert_allclose(values[:8], [*ndcg, *precision], atol=1e-12)
+    # R-precision is the precision at 3; of the 6 pairs 1 is won, and 2 are tied.
+    np.testing.assert_allclose(values[-2:], [precision[2], (1 + 2 / 2 - 1) / 6], atol=1e-12)
 
 
 def test_queries_without_relevant_rows_are_counted_and_left_out():
@@ -53,6 +56,28 @@ def test_queries_without_relevant_rows_are_counted_and_left_out():
     assert metrics["precision@1", "", "score"] == 1
     assert metrics["num_queries", "", "score"] == 1
     assert metrics["num_queries_without_relevant", "", "score"] == 1
+
+
+def test_auc_of_a_user_counts_by_rows_and_only_with_both_classes():
+    queries = [
+        extracts([0, 0], {"liked": [1, 0]}, score=[0.9, 0.1]),  # AUC 1, 2 rows
+        extracts([0, 0, 0], {"liked": [1, 0, 0]}, score=[0.2, 0.1, 0.3]),  # AUC 1/2, 3 rows
+        extracts([0, 0], {"liked": [1, 1]}, score=[0.2, 0.1]),
+    ]
+    metrics = combine(RowRanking([1], "liked"), queries, ["score"])
+
+    assert metrics["gauc", "", "score"] == pytest.approx((2 * 1 + 3 / 2) / 5)
+    assert metrics["r_precision", "", "score"] == pytest.approx((1 + 0 + 1) / 3)
+    assert metrics["recall@1", "", "score"] == pytest.approx((1 + 0 + 1 / 2) / 3)
+
+
+def test_score_that_is_not_finite_is_not_hidden_where_a_metric_is_not_defined():
+    queries = [extracts([0, 0], {"liked": [1, 1], "rating": [1, 1]}, score=[np.nan, 1])]
+    queries.append(extracts([0, 0], {"liked": [1, 0], "rating": [5, 1]}, score=[2, 1]))
+    metrics = combine(RowRanking([1], "liked", [4, 5]), queries, ["score"])
+
+    assert np.isnan(metrics["ndcg@1", "", "score"])
+    assert metrics["gauc", "", "score"] == metrics["ndcg_strict@1", "", "score"] == 1
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])
@@ -72,12 +97,19 @@ def test_random_queries_agree_with_scikit_learn(seed):
         num_rows = rng.integers(2, 20)
         liked = rng.integers(0, 2, num_rows)
         scores = {output: rng.integers(0, 8, num_rows) / 8 for output in outputs}  # many ties
-        queries.append(extracts(np.zeros(num_rows), {"liked": liked}, **scores))
+        ratings = rng.integers(1, 6, num_rows).astype(float)
+        queries.append(extracts(np.zeros(num_rows), {"liked": liked, "rating": ratings}, **scores))
         for output, values in scores.items():
             for k in top_k if liked.any() else []:
                 expected.setdefault((f"ndcg@{k}", "", output), []).append(ndcg_score([liked], [values], k=k))
+                for name, threshold in (("normal", 3), ("strict", 5)):
+                    reached = ratings >= threshold
+                    for kind, gain in (("ndcg", reached * 1.0), ("graded_ndcg", reached * (2**ratings - 1))):
+                        if reached.any():
+                            value = ndcg_score([gain], [values], k=k)
+                            expected.setdefault((f"{kind}_{name}@{k}", "", output), []).append(value)
 
-    metrics = combine(RowRanking(top_k, "liked"), queries, outputs, seed=seed)
+    metrics = combine(RowRanking(top_k, "liked", [3, 5]), queries, outputs, seed=seed)
 
     assert {key: metrics[key] for key in expected} == {
         key: pytest.approx(np.mean(values), abs=1e-9) for key, values in expected.items()

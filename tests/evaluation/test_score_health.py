@@ -27,7 +27,7 @@ def test_scores_of_rows():
     ]
     metrics = _names(combine(ScoreHealth(False), queries, ["score"]))
 
-    assert metrics == {"finite": 1, "spread": pytest.approx(0.9 - 0.1), "num_examples": 3}
+    assert metrics == {"finite": 1, "spread": pytest.approx(0.9 - 0.1), "num_examples": 3, "label_spread": 0}
 
 
 def test_constant_scores_have_no_spread():
@@ -41,7 +41,14 @@ def test_score_that_is_not_finite_counts_although_the_model_says_it_is(score):
     queries = [extracts([1, 1], score=[score, 0.2], finite=[1, 1], spread=[0, 0])]
     metrics = _names(combine(ScoreHealth(False), queries, ["score"]))
 
-    assert metrics == {"finite": 1 / 2, "spread": 0, "num_examples": 2}
+    assert metrics == {"finite": 1 / 2, "spread": 0, "num_examples": 2, "label_spread": 0}
+
+
+def test_spread_of_labels():
+    queries = [extracts([4, 2], score=[1, 2], finite=[1, 1], spread=[0, 0])]
+    queries.append(extracts([5], score=[1], finite=[1], spread=[0]))
+
+    assert _names(combine(ScoreHealth(False), queries, ["score"]))["label_spread"] == 5 - 2
 
 
 def test_nothing_finite_has_no_spread():
