@@ -102,7 +102,7 @@ class QueryReader(tf.Module):
         stored_events = tf.where(told[HISTORY], tf.zeros_like(user), stored_seen.row_lengths())
         items = tf.concat([tf.RaggedTensor.from_sparse(raw[HISTORY]), without_empty(history)], axis=1)
         positions = items.with_flat_values(self._parser.positions(items.flat_values))
-        positions = tf.ragged.boolean_mask(positions, positions < self._parser.num_items)
+        positions = _only(positions, positions.flat_values < self._parser.num_items)
         num_events = stored_events + positions.row_lengths()
 
         named = tf.where(user_id != b"", user_id, scalar(raw[USER_ID], ""))
@@ -177,13 +177,13 @@ def without_empty(ids: tf.Tensor) -> tf.RaggedTensor:
       >>> without_empty(tf.constant([["a", ""], ["", ""]])).to_list()
       [[b'a'], []]
     """
-    return tf.ragged.boolean_mask(ids, ids != b"")
+    return _kept(ids, ids != b"")
 
 
 def _appended(stored: tf.Tensor, fresh: tf.Tensor) -> tf.Tensor:
     """Return two sequences of ids as one, the newest kept and padding in front, int64 `(batch_size, length)`."""
-    both = tf.concat([stored, fresh], axis=1)
-    newest_first = tf.ragged.boolean_mask(tf.reverse(both, [1]), tf.reverse(both, [1]) > 0)
+    both = tf.reverse(tf.concat([stored, fresh], axis=1), [1])
+    newest_first = _kept(both, both > 0)
     return tf.reverse(newest_first.to_tensor(shape=[None, stored.shape[1]]), [1])
 
 
@@ -208,7 +208,22 @@ def rows_or_nothing(keep: tf.Tensor, values: tf.RaggedTensor) -> tf.RaggedTensor
       >>> rows_or_nothing(tf.constant([False, True]), tf.ragged.constant([[1, 2], [3]])).to_list()
       [[], [3]]
     """
-    return tf.ragged.boolean_mask(values, values.with_flat_values(tf.gather(keep, values.value_rowids())))
+    return _only(values, tf.gather(keep, values.value_rowids()))
+
+
+# TensorFlow's own ragged masks check what is known here, with many times as many operations to trace and to load.
+def _kept(values: tf.Tensor, keep: tf.Tensor) -> tf.RaggedTensor:
+    """Return of each row of a matrix the values to keep."""
+    lengths = tf.reduce_sum(tf.cast(keep, tf.int64), axis=1)
+    return tf.RaggedTensor.from_row_lengths(tf.gather_nd(values, tf.where(keep)), lengths, validate=False)
+
+
+def _only(values: tf.RaggedTensor, keep: tf.Tensor) -> tf.RaggedTensor:
+    """Return of each row the values to keep; `keep` is as long as the flat values."""
+    places = tf.where(keep)[:, 0]
+    rows = tf.gather(values.value_rowids(), places)
+    flat = tf.gather(values.flat_values, places)
+    return tf.RaggedTensor.from_value_rowids(flat, rows, nrows=values.nrows(), validate=False)
 
 
 def _with_nobody(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -171,12 +172,12 @@ class Servable(tf.Module):
         num_rows = tf.size(queries.known)
         wanted, excluded = up_to(num_rows, filter), without_empty(up_to(num_rows, exclude))
         excluded = excluded.with_flat_values(self._parser.positions(excluded.flat_values))
-        removed = tf.concat([queries.seen, excluded], axis=1)
+        queries = dataclasses.replace(queries, seen=tf.concat([queries.seen, excluded], axis=1))
 
         def recommended(start: tf.Tensor, end: tf.Tensor) -> Tensors:
             block = queries.rows(start, end)
             scores = self._filter.without_others(self._ladder.scores(block), wanted[start:end])
-            items, values = best(scores, removed[start:end], k)
+            items, values = best(scores, block.seen, k)
             return {"items": items, "scores": values}
 
         outputs = {"items": tf.TensorSpec([None, None], tf.int32), "scores": tf.TensorSpec([None, None], tf.float32)}
