@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from settings.config import Config
 
 # The code behind an exported model's signatures, and behind the questions that infra validation asks it.
-SERVABLE = ("serving/servable.py", "serving/scoring.py", "serving/catalogue_ranking.py")
+SERVABLE = (
+    *("serving/servable.py", "serving/scoring.py", "serving/catalogue_ranking.py", "serving/queries.py"),
+    *("serving/cold_start.py", "serving/item_similarity.py", "serving/attribute_filter.py"),
+)
 MODEL_CHECK = ("serving/model_check.py", "serving/signature_checks.py", "serving/isolated_check.py")
 
 
@@ -93,6 +96,8 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
             "features": features,
             "model": config.model.model_dump_json(),
             "training": config.training.model_dump_json(),
+            # The ladder is part of the exported graph.
+            "serving": config.serving.model_dump_json(),
             "code": code_fingerprint("models", *SERVABLE),
         },
     )

@@ -110,11 +110,12 @@ class FeatureSpace:
                 size = vocabulary_sizes[name]
                 fields.append(Field(record.name, kind, record.tower, name, size, length, oov[name], record.source))
             elif isinstance(record, NumericFeature) and record.scaling == "bucketize":
-                fields.append(Field(record.name, "categorical", record.tower, record.name, record.num_buckets + 1))
+                name, size = record.name, record.num_buckets + 1
+                fields.append(Field(name, "categorical", record.tower, name, size, source=record.source))
             else:
-                fields.append(Field(record.name, "numeric", record.tower))
+                fields.append(Field(record.name, "numeric", record.tower, source=record.source))
             if getattr(record, "missing_indicator", False):
-                fields.append(Field(f"{record.name}_missing", "numeric", record.tower))
+                fields.append(Field(f"{record.name}_missing", "numeric", record.tower, source=record.source))
         items = [
             r for r in records if isinstance(r, CategoricalFeature) and r.source == ITEM_ID and r.tower == "candidate"
         ]

@@ -17,6 +17,7 @@ from models.training_data import TrainingData, read_catalogue, read_rows, read_u
 from serving.servable import Servable, save
 from settings.errors import DataError
 from settings.features import FeatureList
+from settings.serving import ServingSettings
 from settings.training import TrainingSettings
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ _LOG = logging.getLogger(__name__)
 def run_fn(fn_args: FnArgs) -> None:
     """Train and export.
 
-    Reads `features`, `model` and `training`, each JSON, from `custom_config`, the train and eval files, and beside the
-    train files the splits `items` and `users`. Writes the SavedModel to `serving_model_dir` and `history.json` to
-    `model_run_dir`.
+    Reads `features`, `model`, `training` and, where it is there, `serving`, each JSON, from `custom_config`, the train
+    and eval files, and beside the train files the splits `items` and `users`. Writes the SavedModel to
+    `serving_model_dir` and `history.json` to `model_run_dir`.
 
     Args:
       fn_args: from TFX's Trainer.
@@ -42,6 +43,7 @@ def run_fn(fn_args: FnArgs) -> None:
     settings = {key: json.loads(fn_args.custom_config[key]) for key in ("features", "model", "training")}
     records = FeatureList.model_validate({"records": settings["features"]}).records
     params, training = parse_params(settings["model"]), TrainingSettings.model_validate(settings["training"])
+    serving = ServingSettings.model_validate_json(fn_args.custom_config.get("serving", "{}"))
     tft_output = tft.TFTransformOutput(fn_args.transform_output)
     train_files = _files(fn_args.train_files)
     catalogue, parser = read_catalogue(_files(_siblings(fn_args.train_files, "items")), tft_output)
@@ -54,7 +56,8 @@ def run_fn(fn_args: FnArgs) -> None:
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(f"{fn_args.model_run_dir}/history.json", "w") as file:
         file.write(json.dumps(asdict(history), indent=2))
-    save(Servable(params.task, model, space, parser, catalogue, users, data.train), fn_args.serving_model_dir)
+    servable = Servable(params.task, model, space, parser, catalogue, users, data.train, serving)
+    save(servable, fn_args.serving_model_dir)
 
 
 def _files(patterns: list[str]) -> list[str]:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from datasets.columns import ITEM_ID, LIKED, RATING, RELEVANT, SEEN, SEQUENCE_END, USER_ID
+from datasets.columns import (
+    ITEM_EVENT_COUNT,
+    ITEM_ID,
+    LIKED,
+    RATING,
+    RELEVANT,
+    SEEN,
+    SEQUENCE_END,
+    TIMESTAMP,
+    USER_ID,
+)
 from models.example_parser import ExampleParser, scalar
 from models.feature_space import CATALOGUE_INDEX
 from settings.errors import DataError
@@ -19,6 +29,8 @@ if TYPE_CHECKING:
 
 _ROWS_A_READ = 8192
 _TITLE = "title"
+# Between the values of an item's attribute; no text holds it.
+SEPARATOR = "\x1f"
 Arrays = dict[str, np.ndarray]
 
 
@@ -33,6 +45,7 @@ class Rows:
       rating: float32 `(num_rows,)`, label of rating models; NaN where there is none.
       sequence_end: bool `(num_rows,)`, rows from which a sequence model trains on all positions.
       user_id: bytes `(num_rows,)`.
+      timestamp: int64 `(num_rows,)`, seconds since 1970.
     """
 
     features: Arrays
@@ -41,13 +54,14 @@ class Rows:
     rating: np.ndarray
     sequence_end: np.ndarray
     user_id: np.ndarray
+    timestamp: np.ndarray
 
     def __len__(self) -> int:
         return len(self.relevant)
 
     def where(self, keep: np.ndarray) -> Rows:
         """Return the rows for which the bool array `keep` is True."""
-        parts = (self.relevant, self.liked, self.rating, self.sequence_end, self.user_id)
+        parts = (self.relevant, self.liked, self.rating, self.sequence_end, self.user_id, self.timestamp)
         return Rows({name: values[keep] for name, values in self.features.items()}, *(part[keep] for part in parts))
 
 
@@ -59,11 +73,13 @@ class Catalogue:
       item_ids: bytes `(num_items,)`.
       titles: bytes `(num_items,)`, empty where an item has none.
       features: transformed features and `CATALOGUE_INDEX` by name, each `(num_items, ...)`.
+      attributes: by raw column, bytes `(num_items,)`: an item's values as text, `SEPARATOR` between them.
     """
 
     item_ids: np.ndarray
     titles: np.ndarray
     features: Arrays
+    attributes: Arrays = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -106,12 +122,20 @@ def read_catalogue(files: Sequence[str], tft_output: TFTransformOutput) -> tuple
     # A title is shown, not learnt from: data without one, or with one that is no text, do without.
     titled = tft_output.raw_feature_spec().get(_TITLE)
     columns = {ITEM_ID: tf.string} | ({_TITLE: tf.string} if titled is not None and titled.dtype == tf.string else {})
+    # Numbers that say how often an item was chosen, or when, are none of its attributes; nor is a user's column one.
+    no_attributes = {ITEM_ID, _TITLE, ITEM_EVENT_COUNT, TIMESTAMP}
+    named = [
+        name
+        for name, spec in tft_output.raw_feature_spec().items()
+        if spec.dtype in (tf.string, tf.int64) and name not in no_attributes
+    ]
 
     def rows(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = blank.parse(serialized, **columns)
         ids = scalar(raw[ITEM_ID], "")
         title = scalar(raw[_TITLE], "") if _TITLE in columns else tf.zeros_like(ids)
-        return {f"f/{name}": value for name, value in blank.features(raw).items()} | {"id": ids, "title": title}
+        attributes = {f"a/{name}": _joined(raw[name]) for name in named}
+        return {f"f/{name}": v for name, v in blank.features(raw).items()} | {"id": ids, "title": title} | attributes
 
     read = _read(files, rows)
     ids = read.pop("id")
@@ -123,9 +147,11 @@ def read_catalogue(files: Sequence[str], tft_output: TFTransformOutput) -> tuple
             f"{len(set(ids) - {b''})} ids"
         )
     titles = read.pop("title")
+    attributes = {name: read.pop(f"a/{name}") for name in named}
+    attributes = {name: values for name, values in attributes.items() if any(values)}
     features = {name.removeprefix("f/"): value for name, value in read.items()}
     features[CATALOGUE_INDEX] = np.arange(len(ids), dtype=np.int64)
-    return Catalogue(ids, titles, features), ExampleParser(tft_output, ids.tolist())
+    return Catalogue(ids, titles, features, attributes), ExampleParser(tft_output, ids.tolist())
 
 
 def read_rows(files: Sequence[str], parser: ExampleParser) -> Rows:
@@ -133,11 +159,13 @@ def read_rows(files: Sequence[str], parser: ExampleParser) -> Rows:
     labels = {RELEVANT: 1.0, LIKED: 0.0, RATING: float("nan")}
 
     def rows(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        kinds = dict.fromkeys(labels, tf.float32) | {SEQUENCE_END: tf.int64, ITEM_ID: tf.string, USER_ID: tf.string}
+        kinds = dict.fromkeys(labels, tf.float32) | {SEQUENCE_END: tf.int64, TIMESTAMP: tf.int64}
+        kinds |= {ITEM_ID: tf.string, USER_ID: tf.string}
         raw = parser.parse(serialized, **kinds)
         features = parser.with_index(parser.features(raw), scalar(raw[ITEM_ID], ""))
         others = {name: scalar(raw[name], default) for name, default in labels.items()}
         others |= {SEQUENCE_END: scalar(raw[SEQUENCE_END], 0), USER_ID: scalar(raw[USER_ID], "")}
+        others[TIMESTAMP] = scalar(raw[TIMESTAMP], 0)
         return {f"f/{name}": value for name, value in features.items()} | others
 
     read = _read(files, rows)
@@ -148,6 +176,7 @@ def read_rows(files: Sequence[str], parser: ExampleParser) -> Rows:
         rating=read[RATING],
         sequence_end=read[SEQUENCE_END] > 0,
         user_id=read[USER_ID],
+        timestamp=read[TIMESTAMP],
     )
 
 
@@ -178,6 +207,13 @@ def _read(files: Sequence[str], rows: Callable[[tf.Tensor], dict[str, tf.Tensor]
         empty = tf.function(rows)(tf.zeros([0], tf.string))
         outputs = [{name: value.numpy() for name, value in empty.items()}]
     return {name: np.concatenate([batch[name] for batch in outputs]) for name in outputs[0]}
+
+
+def _joined(column: tf.SparseTensor) -> tf.Tensor:
+    """Return a column's values as text, one string a row."""
+    values = column.values if column.dtype == tf.string else tf.strings.as_string(column.values)
+    rows = tf.RaggedTensor.from_sparse(tf.SparseTensor(column.indices, values, column.dense_shape))
+    return tf.strings.reduce_join(rows, axis=1, separator=SEPARATOR)
 
 
 def _place(files: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import click
 from orchestration.commands.models import models
 from orchestration.commands.recommend import recommend
 from orchestration.commands.run import run
+from orchestration.commands.similar import similar
 from orchestration.commands.status import status
 from orchestration.commands.validate import validate
 from orchestration.kubeflow.commands import kubeflow
@@ -38,7 +39,7 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order in which they are needed."""
-        return ["validate", "run", "status", "recommend", "models", "kubeflow"]
+        return ["validate", "run", "status", "recommend", "similar", "models", "kubeflow"]
 
 
 @click.group(
@@ -48,5 +49,5 @@ def main() -> None:
     """Shortlist: interactions in, a gated and pushed recommender out."""
 
 
-for _command in (kubeflow, models, recommend, run, status, validate):
+for _command in (kubeflow, models, recommend, run, similar, status, validate):
     main.add_command(_command)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from orchestration.log_capture import captured
 from orchestration.output_root import OutputRoot
@@ -38,37 +40,89 @@ def find_version(output_root: Path, name: str | None = None) -> Path:
     return root.serving / chosen / str(root.versions(chosen)[-1])
 
 
-def ask(model_dir: Path, user: str, k: int, allow_unknown: bool = False) -> Answer:
-    """Return the k best items for a user.
+@dataclass(frozen=True)
+class Question:
+    """Who asks, and for what.
+
+    Attributes:
+      user: as in the interactions; empty: somebody without an id.
+      history: items chosen beside those that the model knows of, the newest last.
+      k: how many items, at least 1. A smaller catalogue gives fewer.
+      exclude: items that must not be recommended.
+      filters: attributes that every item must have, `column=value` each.
+      allow_unknown: answer an unknown user as somebody without an id.
+    """
+
+    user: str = ""
+    history: tuple[str, ...] = ()
+    k: int = 10
+    exclude: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    allow_unknown: bool = False
+
+
+def ask(model_dir: Path, question: Question) -> Answer:
+    """Return the k best items for whoever asks.
 
     Args:
       model_dir: a pushed version.
-      user: as in the interactions.
-      k: how many items, at least 1. A smaller catalogue gives fewer.
-      allow_unknown: answer an unknown user with the most popular items.
+      question: who asks, and for what.
 
     Raises:
       RequestError: the folder holds no model that recommends, or the user is unknown.
     """
+    answer = _answer(
+        model_dir,
+        "recommend",
+        user_id=[question.user],
+        history=[question.history] if question.history else None,
+        k=question.k,
+        exclude=[question.exclude] if question.exclude else None,
+        filter=[question.filters] if question.filters else None,
+    )
+    known = bool(answer["known"][0])
+    if question.user and not known and not question.allow_unknown:
+        raise RequestError(
+            f"--user {question.user}: is unknown to {model_dir}. Expected an id of the interactions it was trained on; "
+            "--allow-unknown answers as for somebody without an id"
+        )
+    return Answer(
+        user=question.user,
+        known=known,
+        model_dir=str(model_dir),
+        items=_items(answer),
+        rung=answer["rung"][0].decode(),
+    )
+
+
+def similar(model_dir: Path, item: str, k: int) -> Answer:
+    """Return the k items most like one.
+
+    Raises:
+      RequestError: the folder holds no model that answers, or the item is not in its catalogue.
+    """
+    answer = _answer(model_dir, "similar_items", item_id=[item], k=k)
+    if not answer["known"][0]:
+        raise RequestError(f"--item {item}: is not in the catalogue of {model_dir}. Expected an id of the interactions")
+    return Answer(user="", known=False, model_dir=str(model_dir), items=_items(answer), rung="similar_items")
+
+
+def _answer(model_dir: Path, signature: str, **inputs: Any) -> dict[str, Any]:
     if not (model_dir / "saved_model.pb").is_file():
         raise RequestError(f"{model_dir}: holds no saved_model.pb. Expected a version folder of serving/. {_MAKE_ONE}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with captured(Path(os.devnull)):
-        import tensorflow as tf
+        from serving.loaded_model import LoadedModel
 
-        signatures = tf.saved_model.load(str(model_dir)).signatures
-        if "recommend" not in signatures:
-            raise RequestError(f"{model_dir}: has no signature `recommend`. Received: {sorted(signatures)}")
-        answer = signatures["recommend"](user_id=tf.constant([user]), k=tf.constant(k, tf.int32))
-        known = bool(answer["known"].numpy()[0])
-        if not known and not allow_unknown:
-            raise RequestError(
-                f"--user {user}: is unknown to {model_dir}. Expected an id of the interactions it was trained on; "
-                "--allow-unknown answers with the most popular items"
-            )
-        columns = zip(*(answer[key].numpy()[0] for key in ("item_ids", "titles", "scores")), strict=True)
-        # Where the catalogue ends, rows without an item follow.
-        rows = [(item.decode(), title.decode(), float(score)) for item, title, score in columns if item]
-    rows = [row for row in rows if not math.isinf(row[2])]
-    items = tuple(RecommendedItem(rank, *row) for rank, row in enumerate(rows, start=1))
-    return Answer(user=user, known=known, model_dir=str(model_dir), items=items)
+        model = LoadedModel(model_dir)
+        if signature not in model.inputs:
+            raise RequestError(f"{model_dir}: has no signature `{signature}`. Received: {sorted(model.inputs)}")
+        return model.ask(signature, **{name: value for name, value in inputs.items() if value is not None})
+
+
+def _items(answer: dict[str, Any]) -> tuple[RecommendedItem, ...]:
+    because = answer.get("because", answer["item_ids"][:, :0])[0]
+    columns = zip_longest(*(answer[key][0] for key in ("item_ids", "titles", "scores")), because, fillvalue=b"")
+    # Where the catalogue ends, rows without an item follow.
+    rows = [(item.decode(), title.decode(), float(score), why.decode()) for item, title, score, why in columns if item]
+    return tuple(RecommendedItem(rank, *row) for rank, row in enumerate(rows, start=1))

@@ -32,6 +32,15 @@ class Scorer(Protocol):
         """Return the score of each row's query with every item, float32 `(batch_size, num_items)`."""
         ...
 
+    def of_items(self, features: Features, items: tf.Tensor) -> tf.Tensor:
+        """Return the score of each row's query with some items of the catalogue, float32 `(batch_size, num_asked)`.
+
+        Args:
+          features: of the queries.
+          items: int64 `(batch_size, num_asked)`, catalogue positions.
+        """
+        ...
+
 
 class RetrievalScorer(tf.Module):
     """Encoded items, kept as weights; a query is encoded and compared with all of them.
@@ -52,7 +61,7 @@ class RetrievalScorer(tf.Module):
             ).numpy()
             for i in range(0, num_items, _ITEMS_ENCODED_AT_ONCE)
         ]
-        self._candidates = tf.Variable(np.concatenate(blocks), trainable=False, name="candidates")
+        self.candidates = tf.Variable(np.concatenate(blocks), trainable=False, name="candidates")
 
     def of_rows(self, features: Features) -> tf.Tensor:
         """Return `score(query, candidate)` with each row's own item, known from the row's features alone."""
@@ -60,7 +69,21 @@ class RetrievalScorer(tf.Module):
 
     def of_catalogue(self, features: Features) -> tf.Tensor:
         """Return `score(query, candidate)` with every item."""
-        return self._model.it.score(self._model.it.encode_query(features), self._candidates)
+        return self._model.it.score(self.encode_query(features), self.candidates)
+
+    def of_items(self, features: Features, items: tf.Tensor) -> tf.Tensor:
+        """Return `score_pairs` of each row's query, repeated, with the items' vectors."""
+        queries = tf.repeat(self.encode_query(features), tf.shape(items)[1], axis=0)
+        scores = self._model.it.score_pairs(queries, tf.gather(self.candidates, tf.reshape(items, [-1])))
+        return tf.reshape(scores, tf.shape(items))
+
+    def encode_query(self, features: Features) -> tf.Tensor:
+        """Return the queries' vectors, float32 `(batch_size, dim)`."""
+        return self._model.it.encode_query(features)
+
+    def encode_candidate(self, features: Features) -> tf.Tensor:
+        """Return the vectors of items, which need not be in the catalogue, float32 `(batch_size, dim)`."""
+        return self._model.it.encode_candidate(features)
 
 
 class PairScorer(tf.Module):
@@ -108,6 +131,12 @@ class PairScorer(tf.Module):
         outputs = {"scores": tf.TensorSpec([None, None], tf.float32)}
         scores = in_blocks(pairs, outputs, tf.constant(self._num_items), items_a_block)["scores"]
         return tf.ensure_shape(tf.transpose(scores), [None, self._num_items])
+
+    def of_items(self, features: Features, items: tf.Tensor) -> tf.Tensor:
+        """Return probability or rating of each row's query fields, repeated, with the items' fields."""
+        left = {name: tf.repeat(features[name], tf.shape(items)[1], axis=0) for name in self._query}
+        right = {name: tf.gather(values, tf.reshape(items, [-1])) for name, values in self._items.items()}
+        return tf.reshape(self.of_rows(left | right), tf.shape(items))
 
 
 def make_scorer(task: Task, model: keras.Model, space: FeatureSpace, items: Arrays, train: Rows) -> Scorer:

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from datasets.columns import ITEM_ID, SEEN
-from models.example_parser import ExampleParser, lookup_table, scalar
+from models.example_parser import ExampleParser, scalar
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.registry import Task
 from models.training_data import Catalogue, Rows, Users
+from serving.attribute_filter import AttributeFilter
 from serving.catalogue_ranking import all_finite, best, in_blocks, rank_of, spread
-from serving.scoring import make_scorer
+from serving.cold_start import RUNGS, ColdStartLadder
+from serving.item_similarity import ItemSimilarity, vectors_from_users
+from serving.queries import QueryReader, rows_or_nothing, up_to, without_empty
+from serving.scoring import RetrievalScorer, make_scorer
+from settings.serving import ServingSettings
 
 Tensors = dict[str, tf.Tensor]
 # Scores held at a time; a block has at least one row, so a catalogue may be larger.
 _SCORES_A_BLOCK = 4_194_304
 # An item's mean label is drawn towards the overall mean as if it had this many more rows of it.
 _PRIOR_ROWS = 10
+_SECONDS_A_DAY = 86_400
+_SPECS = {
+    "candidates": tf.TensorSpec([None, None], tf.string, "candidates"),
+    "context": tf.TensorSpec([None], tf.string, "context"),
+    "examples": tf.TensorSpec([None], tf.string, "examples"),
+    "exclude": tf.TensorSpec([None, None], tf.string, "exclude"),
+    "filter": tf.TensorSpec([None, None], tf.string, "filter"),
+    "history": tf.TensorSpec([None, None], tf.string, "history"),
+    "item_id": tf.TensorSpec([None], tf.string, "item_id"),
+    "k": tf.TensorSpec([], tf.int32, "k"),
+    "user_id": tf.TensorSpec([None], tf.string, "user_id"),
+}
+# What an input is that a request leaves out.
+_NONE, _NO_LISTS, _TEN = tf.zeros([0], tf.string), tf.zeros([0, 0], tf.string), tf.constant(10)
 
 
 class Servable(tf.Module):
@@ -32,13 +56,22 @@ class Servable(tf.Module):
     `spread` (highest minus lowest). Ranking and rating: `score`, `popularity_score` (the item's mean label in train,
     drawn towards the overall mean), `finite`, and `spread`, always 0.
 
-    `recommend(user_id, k)` gives `item_ids`, `scores`, `titles`, `(batch_size, k)`, and `known`, bool `(batch_size,)`.
-    Items seen are left out; where fewer than k are left, empty ids with a score of minus infinity follow. An unknown
-    user gets the items of the most train events, scored by their number.
+    `recommend(user_id, history, context, k, exclude, filter)` gives `item_ids`, `scores`, `titles` and `because` (the
+    id of the asker's own recent item that is most like the recommended one), `(batch_size, k)`, and `known`, bool, and
+    `rung`, the rule that answered, `(batch_size,)`; see `serving.cold_start`. Items seen, in the history, in `exclude`
+    or without an attribute that `filter` names are left out; where fewer than k are left, empty ids with a score of
+    minus infinity follow. `rank(user_id, history, context, candidates)` gives the candidates as `item_ids`, best
+    first by the model, and their `scores`; those outside the catalogue come last. See `serving.queries` for who asks.
+
+    `similar_items(item_id, k)` gives `item_ids`, `scores`, `titles`, `(batch_size, k)`, and `known`.
+
+    `embed_query(user_id, history, context)` and `embed_item(examples)`, of retrieval models alone, give `embedding`,
+    float32 `(batch_size, dim)`; an item needs not be in the catalogue.
 
     `transform_features(examples)` gives the transformed features.
 
     Only stock TensorFlow operations are used, and memory is bounded: scores are computed a block of rows at a time.
+    All inputs but `examples`, `candidates` and `item_id` may be left out: they have defaults in the SavedModel.
 
     Args:
       task: `retrieval`, `ranking` or `rating`.
@@ -48,6 +81,7 @@ class Servable(tf.Module):
       catalogue: the items.
       users: the users' state.
       train: rows that popularity is counted on.
+      serving: how `recommend` answers those of whom little is known.
     """
 
     def __init__(
@@ -59,8 +93,10 @@ class Servable(tf.Module):
         catalogue: Catalogue,
         users: Users,
         train: Rows,
+        serving: ServingSettings | None = None,
     ) -> None:
         super().__init__()
+        serving = serving or ServingSettings()
         self._task = task
         self._parser = parser
         self._num_items = len(catalogue)
@@ -70,13 +106,20 @@ class Servable(tf.Module):
         self._titles = tf.constant([*catalogue.titles.tolist(), b""])
         self._num_events = _variable(_counts(train, self._num_items), "num_events")
         self._mean_labels = _variable(_mean_labels(train, task, self._num_items), "mean_labels")
-        self._user_positions = lookup_table(users.user_ids.tolist())
-        self._num_users = len(users.user_ids)
-        # Transform makes every field of every split; of a user the query fields are wanted.
-        state = {field.name: _with_nobody(users.features[field.name]) for field in space.query()}
-        self._user_features = {name: _variable(_stored(values), name) for name, values in state.items()}
-        self._seen = _variable(users.seen, "seen")
-        self._seen_starts = _variable(np.append(users.seen_starts, users.seen_starts[-1]), "seen_starts")
+        self._queries = QueryReader(space, parser, users)
+        # Retrieval models have vectors; of the others, items chosen by the same users are alike.
+        self._encoders = self._scorer if isinstance(self._scorer, RetrievalScorer) else None
+        self._similarity = ItemSimilarity(
+            self._encoders.candidates
+            if self._encoders
+            else _variable(vectors_from_users(train, self._num_items), "item_vectors")
+        )
+        popularity = _counts(train, self._num_items, serving.popularity_window_days)
+        self._ladder = ColdStartLadder(serving, popularity, self._similarity, self._scorer.of_catalogue)
+        self._filter = AttributeFilter(catalogue.attributes, self._num_items)
+        # Read by whoever loads the model, to check requests and to list who can be answered.
+        self.catalogue_size = tf.Variable(self._num_items, trainable=False, name="catalogue_size")
+        self.user_ids = tf.function(self._queries.user_ids, input_signature=[], autograph=False)
 
     def serving_default(self, examples: tf.Tensor) -> Tensors:
         """Return the score of each row's item."""
@@ -115,39 +158,106 @@ class Servable(tf.Module):
         outputs = dict.fromkeys(("rank", "popularity_rank", "finite", "spread"), a_row)
         return in_blocks(ranks, outputs, tf.shape(examples)[0], self._rows_a_block())
 
-    def recommend(self, user_id: tf.Tensor, k: tf.Tensor) -> Tensors:
-        """Return the best items for each user."""
-        users = self._user_positions.lookup(user_id)
-        known = users < self._num_users
+    def recommend(
+        self,
+        user_id: tf.Tensor = _NONE,
+        history: tf.Tensor = _NO_LISTS,
+        context: tf.Tensor = _NONE,
+        k: tf.Tensor = _TEN,
+        exclude: tf.Tensor = _NO_LISTS,
+        filter: tf.Tensor = _NO_LISTS,
+    ) -> Tensors:
+        """Return the best items for each query."""
+        queries = self._queries.read(user_id, history, context)
+        num_rows = tf.size(queries.known)
+        wanted, excluded = up_to(num_rows, filter), without_empty(up_to(num_rows, exclude))
+        excluded = excluded.with_flat_values(self._parser.positions(excluded.flat_values))
+        queries = dataclasses.replace(queries, seen=tf.concat([queries.seen, excluded], axis=1))
 
         def recommended(start: tf.Tensor, end: tf.Tensor) -> Tensors:
-            block = users[start:end]
-            features = {name: _loaded(tf.gather(values, block)) for name, values in self._user_features.items()}
-            features[CATALOGUE_INDEX] = tf.fill(tf.shape(block), tf.constant(self._num_items, tf.int64))
-            popularity = tf.tile(self._num_events[tf.newaxis], [end - start, 1])
-            scores = tf.where(known[start:end, tf.newaxis], self._scorer.of_catalogue(features), popularity)
-            items, values = best(scores, self._seen_by(block), k)
+            block = queries.rows(start, end)
+            scores = self._filter.without_others(self._ladder.scores(block), wanted[start:end])
+            items, values = best(scores, block.seen, k)
             return {"items": items, "scores": values}
 
         outputs = {"items": tf.TensorSpec([None, None], tf.int32), "scores": tf.TensorSpec([None, None], tf.float32)}
-        found = in_blocks(recommended, outputs, tf.shape(user_id)[0], self._rows_a_block())
-        return {
-            "item_ids": tf.gather(self._item_ids, found["items"]),
-            "scores": found["scores"],
-            "titles": tf.gather(self._titles, found["items"]),
-            "known": known,
+        found = in_blocks(recommended, outputs, num_rows, self._rows_a_block())
+        rung = self._ladder.rung(queries)
+        # Popularity has no reason but itself.
+        recent = rows_or_nothing(rung > 0, queries.recent)
+        because = self._similarity.closest(found["items"], recent, self._num_items)
+        return self._shown(found["items"], found["scores"]) | {
+            "because": tf.gather(self._item_ids, because),
+            "known": queries.known,
+            "rung": tf.gather(tf.constant(RUNGS), rung),
         }
+
+    def rank(
+        self,
+        candidates: tf.Tensor,
+        user_id: tf.Tensor = _NONE,
+        history: tf.Tensor = _NO_LISTS,
+        context: tf.Tensor = _NONE,
+    ) -> Tensors:
+        """Return each row's candidates in the order of the model's scores; of equal ones the earlier stays first."""
+        queries = self._queries.read(user_id, history, context)
+        candidates = up_to(tf.size(queries.known), candidates)
+        items = self._parser.positions(candidates)
+        scores = self._scorer.of_items(queries.features, tf.minimum(items, self._num_items - 1))
+        scores = tf.where((items < self._num_items) & tf.math.is_finite(scores), scores, float("-inf"))
+        order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
+        return {
+            "item_ids": tf.gather(candidates, order, batch_dims=1),
+            "scores": tf.gather(scores, order, batch_dims=1),
+        }
+
+    def similar_items(self, item_id: tf.Tensor, k: tf.Tensor = _TEN) -> Tensors:
+        """Return the items most like each item, without itself."""
+        items = self._parser.positions(item_id)
+        itself = tf.RaggedTensor.from_tensor(items[:, tf.newaxis])
+
+        def similar(start: tf.Tensor, end: tf.Tensor) -> Tensors:
+            found, values = best(self._similarity.of_catalogue(itself[start:end]), itself[start:end], k)
+            return {"items": found, "scores": values}
+
+        outputs = {"items": tf.TensorSpec([None, None], tf.int32), "scores": tf.TensorSpec([None, None], tf.float32)}
+        found = in_blocks(similar, outputs, tf.size(items), self._rows_a_block())
+        known = items < self._num_items
+        places = tf.where(known[:, tf.newaxis], found["items"], self._num_items)
+        scores = tf.where(known[:, tf.newaxis], found["scores"], float("-inf"))
+        return self._shown(places, scores) | {"known": known}
+
+    def embed_query(
+        self, user_id: tf.Tensor = _NONE, history: tf.Tensor = _NO_LISTS, context: tf.Tensor = _NONE
+    ) -> Tensors:
+        """Return the query tower's vectors."""
+        assert self._encoders
+        return {"embedding": self._encoders.encode_query(self._queries.read(user_id, history, context).features)}
+
+    def embed_item(self, examples: tf.Tensor) -> Tensors:
+        """Return the candidate tower's vectors, from the raw columns of items."""
+        raw = self._parser.parse(examples, **{ITEM_ID: tf.string})
+        features = self._parser.with_index(self._parser.features(raw), scalar(raw[ITEM_ID], ""))
+        assert self._encoders
+        return {"embedding": self._encoders.encode_candidate(features)}
 
     def transform_features(self, examples: tf.Tensor) -> Tensors:
         """Return the transformed features."""
         return self._parser.features(self._parser.parse(examples))
 
-    def _seen_by(self, users: tf.Tensor) -> tf.RaggedTensor:
-        """Return the catalogue positions that each user has seen, ragged `(num_rows, None)`."""
-        starts = tf.gather(self._seen_starts, users)
-        lengths = tf.gather(self._seen_starts, users + 1) - starts
-        places = tf.ragged.range(starts, starts + lengths)
-        return places.with_flat_values(tf.gather(self._seen, places.flat_values))
+    def signatures(self) -> dict[str, Any]:
+        """Return the functions to be exported, by name."""
+        names = ["serving_default", "evaluate", "transform_features", "recommend", "rank", "similar_items"]
+        if self._encoders:
+            names += ["embed_query", "embed_item"]
+        return {name: _with_specs(getattr(self, name)) for name in names}
+
+    def _shown(self, items: tf.Tensor, scores: tf.Tensor) -> Tensors:
+        return {
+            "item_ids": tf.gather(self._item_ids, items),
+            "scores": scores,
+            "titles": tf.gather(self._titles, items),
+        }
 
     def _rows_a_block(self) -> tf.Tensor:
         return tf.constant(max(_SCORES_A_BLOCK // self._num_items, 1))
@@ -155,20 +265,22 @@ class Servable(tf.Module):
 
 def save(servable: Servable, path: str) -> None:
     """Write the SavedModel, loadable without any code of this project."""
-    examples = tf.TensorSpec([None], tf.string, name="examples")
-    of_examples = {
-        name: tf.function(getattr(servable, name)).get_concrete_function(examples)
-        for name in ("serving_default", "evaluate", "transform_features")
-    }
-    recommend = tf.function(servable.recommend).get_concrete_function(
-        tf.TensorSpec([None], tf.string, name="user_id"), tf.TensorSpec([], tf.int32, name="k")
+    tf.saved_model.save(servable, path, signatures=servable.signatures())
+
+
+def _with_specs(method: Callable[..., Tensors]) -> Any:
+    """Return the method as a function of tensors; the defaults of its inputs go into the SavedModel."""
+    return tf.function(
+        method, input_signature=[_SPECS[name] for name in inspect.signature(method).parameters], autograph=False
     )
-    tf.saved_model.save(servable, path, signatures=of_examples | {"recommend": recommend})
 
 
-def _counts(train: Rows, num_items: int) -> np.ndarray:
-    """Return the number of relevant train events of each item, float32 `(num_items,)`."""
-    items = train.features[CATALOGUE_INDEX][train.relevant > 0]
+def _counts(train: Rows, num_items: int, window_days: float | None = None) -> np.ndarray:
+    """Return the number of relevant train events of each item, of the last days alone, float32 `(num_items,)`."""
+    counted = train.relevant > 0
+    if window_days is not None and len(train):
+        counted &= train.timestamp > train.timestamp.max() - window_days * _SECONDS_A_DAY
+    items = train.features[CATALOGUE_INDEX][counted]
     return np.bincount(items, minlength=num_items + 1)[:num_items].astype(np.float32)
 
 
@@ -183,20 +295,6 @@ def _mean_labels(train: Rows, task: Task, num_items: int) -> np.ndarray:
     counts = np.bincount(items[inside], minlength=num_items + 1)
     sums = np.bincount(items[inside], weights=labels[inside], minlength=num_items + 1)
     return ((sums + _PRIOR_ROWS * mean) / (counts + _PRIOR_ROWS)).astype(np.float32)
-
-
-def _with_nobody(values: np.ndarray) -> np.ndarray:
-    """Return the users' values with a row of zeros behind, for users who are unknown."""
-    return np.concatenate([values, np.zeros_like(values, shape=(1, *values.shape[1:]))])
-
-
-def _stored(values: np.ndarray) -> np.ndarray:
-    """Return ids in half the memory; they come back with `_loaded`."""
-    return values.astype(np.int32) if values.dtype == np.int64 else values
-
-
-def _loaded(values: tf.Tensor) -> tf.Tensor:
-    return tf.cast(values, tf.int64) if values.dtype == tf.int32 else values
 
 
 def _variable(values: np.ndarray, name: str) -> tf.Variable:

@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from datasets.columns import USER_ID
+from datasets.columns import ITEM_ID, USER_ID
+from serving.loaded_model import LoadedModel
 
 BATCH_SIZE = 32
 K = 10
 UNKNOWN_USER = b"a user that nobody has ever seen"
+UNKNOWN_ITEM = b"an item that nobody has ever seen"
 REQUIRED_OUTPUTS = {
     "serving_default": ("scores",),
     "evaluate": ("finite", "spread"),
-    "recommend": ("item_ids", "known", "scores", "titles"),
+    "rank": ("item_ids", "scores"),
+    "recommend": ("because", "item_ids", "known", "rung", "scores", "titles"),
+    "similar_items": ("item_ids", "known", "scores", "titles"),
     "transform_features": (),
 }
 
@@ -30,7 +34,7 @@ class Request:
     """One call of a signature, and the rule that finds what is wrong with its answer; None: nothing."""
 
     description: str
-    inputs: dict[str, tf.Tensor]
+    inputs: dict[str, Any]
     problem: Callable[[Answer], str | None]
 
 
@@ -62,7 +66,8 @@ def check_model(model_dir: str, example_files: Sequence[str], report: Callable[[
     """Load a SavedModel and ask each of its signatures real requests.
 
     `examples` signatures get real raw rows, one and 32, and an empty tf.Example; `recommend` gets real users, an
-    unknown one and an empty id. The answers must have the outputs and shapes that `serving.servable` declares, one
+    unknown one, an empty id and a history without a user; `rank`, `similar_items` and `embed_query` real and unknown
+    users and items. The answers must have the outputs and shapes that `serving.servable` declares, one
     entry a row of the request, and finite numbers for all rows but the empty one.
 
     Args:
@@ -77,40 +82,41 @@ def check_model(model_dir: str, example_files: Sequence[str], report: Callable[[
         return verdict.refuse("the test split has no rows to ask the model with")
     report("loading the model")
     try:
-        signatures = tf.saved_model.load(model_dir).signatures
+        model = LoadedModel(model_dir)
     except Exception as error:
         return verdict.refuse(f"does not load: {_words(error)}")
-    missing = sorted(REQUIRED_OUTPUTS.keys() - signatures.keys())
+    missing = sorted(REQUIRED_OUTPUTS.keys() - model.inputs.keys())
     if missing:
         return verdict.refuse(
             f"lacks signature {', '.join(map(repr, missing))}. Expected {sorted(REQUIRED_OUTPUTS)}. "
-            f"Found: {sorted(signatures)}"
+            f"Found: {sorted(model.inputs)}"
         )
-    for name in sorted(signatures):
-        problem = _check_signature(name, signatures[name], rows, report, verdict)
+    for name in sorted(model.inputs):
+        problem = _check_signature(name, model, rows, report, verdict)
         if problem:
             return verdict.refuse(f"signature {name!r}{problem}")
     return verdict
 
 
 def _check_signature(
-    name: str, signature: Any, rows: list[bytes], report: Callable[[str], None], verdict: Verdict
+    name: str, model: LoadedModel, rows: list[bytes], report: Callable[[str], None], verdict: Verdict
 ) -> str | None:
-    absent = sorted(set(REQUIRED_OUTPUTS.get(name, ())) - signature.structured_outputs.keys())
+    outputs = model.outputs(name).keys()
+    absent = sorted(set(REQUIRED_OUTPUTS.get(name, ())) - outputs)
     if absent:
-        return f" lacks output {', '.join(map(repr, absent))}. Found: {sorted(signature.structured_outputs)}"
-    inputs = set(signature.structured_input_signature[1])
-    if inputs == {"examples"}:
+        return f" lacks output {', '.join(map(repr, absent))}. Found: {sorted(outputs)}"
+    if name in _REQUESTS:
+        requests = _REQUESTS[name](rows)
+    elif model.inputs[name].keys() == {"examples"}:
         requests = _example_requests(rows, scores_only_rows=name == "serving_default")
-    elif inputs == {"user_id", "k"}:
-        requests = _recommend_requests(rows)
     else:
-        return f" has inputs {sorted(inputs)}. Expected examples, or user_id and k; see serving/signature_checks.py"
+        inputs = sorted(model.inputs[name])
+        return f" has inputs {inputs}, and is none that could be asked. See serving/signature_checks.py"
     for request in requests:
         report(f"asking signature {name!r}, {request.description}")
         started = time.perf_counter()
         try:
-            answer = {output: values.numpy() for output, values in signature(**request.inputs).items()}
+            answer = model.ask(name, **request.inputs)
         except Exception as error:
             return f", {request.description}: fails: {_words(error)}"
         verdict.checks.append(
@@ -144,25 +150,101 @@ def _example_requests(rows: list[bytes], scores_only_rows: bool) -> Iterator[Req
                     return wrong
             return None
 
-        yield Request(description, {"examples": tf.constant(examples)}, problem)
+        yield Request(description, {"examples": examples}, problem)
 
 
 def _recommend_requests(rows: list[bytes]) -> Iterator[Request]:
-    users: dict[bytes, None] = {}
-    for row in rows:
-        users.update(dict.fromkeys(tf.train.Example.FromString(row).features.feature[USER_ID].bytes_list.value))
-    known = [user for user in users if user][:BATCH_SIZE]
+    users = _ids(rows, USER_ID)
+    known = users[:BATCH_SIZE]
     for description, user_ids, k in (
         ("a user of the test split", known[:1], K),
         (f"{len(known)} users of the test split, an unknown one and an empty id", [*known, UNKNOWN_USER, b""], K),
         ("an unknown user, k = 1", [UNKNOWN_USER], 1),
     ):
-        expected = [user in users and user != b"" for user in user_ids]
+        expected = [user in users for user in user_ids]
 
         def problem(answer: Answer, expected: list[bool] = expected, k: int = k) -> str | None:
             return _recommendation_problem(answer, expected, k)
 
-        yield Request(description, {"user_id": tf.constant(user_ids), "k": tf.constant(k, tf.int32)}, problem)
+        yield Request(description, {"user_id": user_ids, "k": k}, problem)
+    history = _ids(rows, ITEM_ID)[:3]
+
+    def newcomers_problem(answer: Answer) -> str | None:
+        again = sorted(set(history) & set(answer["item_ids"][0]))
+        if again:
+            return f"output 'item_ids' names {again}, which the history of the request holds"
+        return _recommendation_problem(answer, [False], K)
+
+    yield Request(f"a history of {len(history)} items", {"history": [history], "k": K}, newcomers_problem)
+
+
+def _rank_requests(rows: list[bytes]) -> Iterator[Request]:
+    items = _ids(rows, ITEM_ID)[:K]
+    candidates = [UNKNOWN_ITEM, *items]
+
+    def problem(answer: Answer) -> str | None:
+        for name in ("item_ids", "scores"):
+            if wrong := _wrong_shape(name, answer[name], (2, len(candidates))):
+                return wrong
+        for found, scores in zip(answer["item_ids"], answer["scores"], strict=True):
+            if sorted(found) != sorted(candidates) or found[-1] != UNKNOWN_ITEM:
+                return f"output 'item_ids' is {found.tolist()}. Expected {candidates}, the first one last"
+            if wrong := _not_finite("scores", scores[:-1]):
+                return wrong
+        return None
+
+    users = [*_ids(rows, USER_ID)[:1], UNKNOWN_USER]
+    yield Request(
+        f"{len(items)} items of the test split and an unknown one, for two users",
+        {"user_id": users, "candidates": [candidates] * len(users)},
+        problem,
+    )
+
+
+def _similar_requests(rows: list[bytes]) -> Iterator[Request]:
+    items = [*_ids(rows, ITEM_ID)[:1], UNKNOWN_ITEM, b""]
+
+    def problem(answer: Answer) -> str | None:
+        for name in ("item_ids", "scores", "titles"):
+            if wrong := _wrong_shape(name, answer[name], (len(items), K)):
+                return wrong
+        known = [True] * (len(items) - 2) + [False, False]
+        if answer["known"].tolist() != known:
+            return f"output 'known' is {answer['known'].tolist()}. Expected {known}"
+        if items[0] in answer["item_ids"][0]:
+            return f"output 'item_ids' names {items[0]!r} as similar to itself"
+        return _not_finite("scores", answer["scores"][answer["item_ids"] != b""])
+
+    yield Request("an item of the test split, an unknown one and an empty id", {"item_id": items, "k": K}, problem)
+
+
+def _embed_requests(rows: list[bytes]) -> Iterator[Request]:
+    users = [*_ids(rows, USER_ID)[:1], UNKNOWN_USER]
+
+    def problem(answer: Answer) -> str | None:
+        vectors = answer["embedding"]
+        if vectors.ndim != 2 or len(vectors) != len(users):
+            return _expected_shape("embedding", vectors, f"({len(users)}, dim)")
+        return _not_finite("embedding", vectors)
+
+    yield Request("a user of the test split and an unknown one", {"user_id": users}, problem)
+
+
+# What is asked of the signatures that do not take `examples`.
+_REQUESTS = {
+    "recommend": _recommend_requests,
+    "rank": _rank_requests,
+    "similar_items": _similar_requests,
+    "embed_query": _embed_requests,
+}
+
+
+def _ids(rows: list[bytes], column: str) -> list[bytes]:
+    """Return the ids that the rows hold in a column, each once, in order."""
+    found: dict[bytes, None] = {}
+    for row in rows:
+        found.update(dict.fromkeys(tf.train.Example.FromString(row).features.feature[column].bytes_list.value))
+    return [value for value in found if value]
 
 
 def _recommendation_problem(answer: Answer, known: list[bool], k: int) -> str | None:

@@ -18,6 +18,7 @@ from settings.features import Feature, FeatureList
 from settings.kubernetes import KubernetesSettings
 from settings.runtime import BeamSettings, PushSettings
 from settings.section import Section
+from settings.serving import ServingSettings
 from settings.training import TrainingSettings
 
 
@@ -31,6 +32,7 @@ class Config(Section):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
+    serving: ServingSettings = ServingSettings()
     push: PushSettings = PushSettings()
     beam: BeamSettings = BeamSettings()
     kubernetes: KubernetesSettings | None = Field(None, description="Where the nodes run on a cluster.")

@@ -41,6 +41,48 @@ output_root_option = click.option(
     help="Folder of metadata, artifacts, run records and served versions.",
 )
 
+_served_config_option = click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take the model of this configuration; needed only where the output root serves several.",
+)
+_model_dir_option = click.option(
+    "--model-dir",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Take this version instead of the newest pushed one.",
+)
+
+
+def served_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --config and --model-dir, of a command that asks a pushed model."""
+    return _served_config_option(_model_dir_option(command))
+
+
+def served_model(output_root: Path, config_path: Path | None, model_dir: Path | None) -> Path:
+    """Return the folder of the version that these options name.
+
+    Raises:
+      ConfigError: the configuration is wrong.
+      RequestError: nothing was pushed yet, or it is not clear which model is meant.
+    """
+    if model_dir is not None:
+        return model_dir
+    from orchestration.recommendation import find_version
+
+    return find_version(output_root, served_name(config_path))
+
+
+def served_name(config_path: Path | None) -> str | None:
+    """Return the name of the model that --config means; None where it is not given."""
+    if config_path is None:
+        return None
+    from settings.config import load
+
+    return load(config_path).name
+
 
 def configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --config, --set and --data-path."""

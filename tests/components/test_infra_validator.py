@@ -50,7 +50,7 @@ def test_a_model_that_answers_is_blessed(validate: Validate) -> None:
     assert (Path(blessing.uri) / "INFRA_BLESSED").is_file()
     assert not (Path(blessing.uri) / "INFRA_NOT_BLESSED").exists()
     check = json.loads((Path(blessing.uri) / "infra_check.json").read_text())
-    assert (check["passed"], check["reason"], len(check["checks"])) == (True, "", 12)
+    assert (check["passed"], check["reason"], len(check["checks"])) == (True, "", 15)
     assert check["seconds"] > check["import_seconds"] > 0
     assert check["peak_memory_mib"] > 100
 

@@ -198,14 +198,15 @@ def test_the_served_graph_equals_training(name: str, toy: Loaded) -> None:
 _ASK = """
 import sys, json, numpy as np, tensorflow as tf
 examples = tf.constant([bytes.fromhex(line) for line in open(sys.argv[1])])
-found = {}
+nothing, found = tf.zeros([0, 0], tf.string), {}
 for path in sys.argv[2:]:
     signatures = tf.saved_model.load(path).signatures
     found[path] = {
         "scores": signatures["serving_default"](examples=examples)["scores"].numpy().tolist(),
         "evaluate": {k: v.numpy().tolist() for k, v in signatures["evaluate"](examples=examples).items()},
         "items": [[i.decode() for i in row] for row in signatures["recommend"](
-            user_id=tf.constant(["u0", "u1"]), k=tf.constant(3))["item_ids"].numpy()],
+            user_id=tf.constant(["u0", "u1"]), k=tf.constant(3), history=nothing, exclude=nothing, filter=nothing,
+            context=tf.zeros([0], tf.string))["item_ids"].numpy()],
     }
 assert not {"models", "serving", "settings"} & set(sys.modules)
 print(json.dumps(found))

@@ -40,6 +40,7 @@ def rows(features: Arrays, **columns: Any) -> Rows:
         "rating": ones,
         "sequence_end": ones > 0,
         "user_id": np.full(n, b"u", object),
+        "timestamp": np.zeros(n, np.int64),
     }
     return Rows(features, **(defaults | columns))
 

@@ -40,7 +40,7 @@ def test_run_fn_writes_model_and_history(tmp_path: Path) -> None:
     assert {"loss", "val_loss", "seconds"} < set(history["epochs"][0])
     assert history["examples_per_second"] > 0
     signatures = tf.saved_model.load(str(tmp_path / "serving")).signatures
-    assert set(signatures) == {"serving_default", "evaluate", "recommend", "transform_features"}
+    assert {"serving_default", "evaluate", "recommend", "transform_features"} < set(signatures)
     found = signatures["evaluate"](examples=tf.constant(world().serialized("test")))
     assert all(values.dtype == tf.float32 and values.shape == (30,) for values in found.values())
 

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 import serving.scoring
 import serving.servable
 from models.fitting import fit
 from models.registry import parse_params
+from serving.loaded_model import LoadedModel
 from serving.servable import Servable, save
 from settings.training import TrainingSettings
 from tests.models.toy_data import COLD_ITEM, NUM_ITEMS, example, item_columns, loaded, user_columns, world
@@ -24,17 +25,14 @@ def trained(name: str) -> keras.Model:
     return fit(parse_params({"name": name}), settings, loaded().space, loaded().data)[0]
 
 
-def exported(task: str, model: keras.Model, path: Path) -> dict[str, Any]:
+def exported(task: str, model: keras.Model, path: Path) -> LoadedModel:
     toy = loaded()
     save(Servable(task, model, toy.space, toy.parser, toy.data.catalogue, toy.users, toy.data.train), str(path))
-    reloaded = tf.saved_model.load(str(path))
-    signatures = dict(reloaded.signatures)
-    signatures["keep"] = reloaded
-    return signatures
+    return LoadedModel(path)
 
 
 @pytest.fixture(scope="module")
-def retrieval(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, dict[str, Any]]:
+def retrieval(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, LoadedModel]:
     # Small blocks, so that several of them are computed.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serving.servable, "_SCORES_A_BLOCK", 7 * CATALOGUE_SIZE)
@@ -43,7 +41,7 @@ def retrieval(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, di
 
 
 @pytest.fixture(scope="module")
-def ranking(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, dict[str, Any]]:
+def ranking(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, LoadedModel]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serving.scoring, "_PAIRS_A_BLOCK", 20)
         model = trained("deepfm")
@@ -70,10 +68,10 @@ def seen_of(user: int) -> set[int]:
     return set(range(user % 2, NUM_ITEMS, 2)) - set(world().withheld[user])
 
 
-def test_ranks_of_the_test_rows_against_brute_force(retrieval: tuple[keras.Model, dict[str, Any]]) -> None:
+def test_ranks_of_the_test_rows_against_brute_force(retrieval: tuple[keras.Model, LoadedModel]) -> None:
     model, signatures = retrieval
     toy = loaded()
-    answer = {k: v.numpy() for k, v in signatures["evaluate"](examples=tf.constant(world().serialized("test"))).items()}
+    answer = signatures.ask("evaluate", examples=tf.constant(world().serialized("test")))
     items = {k: tf.constant(v) for k, v in toy.data.catalogue.features.items()}
     features = {k: tf.constant(v) for k, v in toy.test.features.items()}
     scores = model.score(model.encode_query(features), model.encode_candidate(items)).numpy()
@@ -95,104 +93,244 @@ def test_recommend_pairs_the_user_with_the_catalogue_and_leaves_out_what_was_see
 ) -> None:
     model, signatures = request.getfixturevalue(kind)
     users = [4, 1, 17]
-    answer = signatures["recommend"](user_id=tf.constant([f"u{u}" for u in users]), k=tf.constant(6))
+    answer = signatures.ask("recommend", user_id=tf.constant([f"u{u}" for u in users]), k=tf.constant(6))
     scores = scores_of_users(model, users)
     scores = 1 / (1 + np.exp(-scores)) if kind == "ranking" else scores
     for row, user in enumerate(users):
         left = [item for item in range(CATALOGUE_SIZE) if item not in seen_of(user)]
-        found = [int(item) for item in answer["item_ids"].numpy()[row]]
+        found = [int(item) for item in answer["item_ids"][row]]
         assert len(set(found)) == 6
         assert set(found) <= set(left)
-        np.testing.assert_allclose(
-            answer["scores"].numpy()[row], sorted(scores[row][left], reverse=True)[:6], rtol=1e-4
-        )
-        np.testing.assert_allclose(answer["scores"].numpy()[row], scores[row][found], rtol=1e-4)
-        assert answer["titles"].numpy()[row].tolist() == [f"Item {item}".encode() for item in found]
-    assert answer["known"].numpy().all()
+        np.testing.assert_allclose(answer["scores"][row], sorted(scores[row][left], reverse=True)[:6], rtol=1e-4)
+        np.testing.assert_allclose(answer["scores"][row], scores[row][found], rtol=1e-4)
+        assert answer["titles"][row].tolist() == [f"Item {item}".encode() for item in found]
+    assert answer["known"].all()
 
 
-def test_more_than_the_catalogue_ends_in_empty_items(retrieval: tuple[keras.Model, dict[str, Any]]) -> None:
-    answer = retrieval[1]["recommend"](user_id=tf.constant(["u3"]), k=tf.constant(CATALOGUE_SIZE + 4))
-    items = answer["item_ids"].numpy()[0]
+def test_more_than_the_catalogue_ends_in_empty_items(retrieval: tuple[keras.Model, LoadedModel]) -> None:
+    answer = retrieval[1].ask("recommend", user_id=tf.constant(["u3"]), k=tf.constant(CATALOGUE_SIZE + 4))
+    items = answer["item_ids"][0]
     left = CATALOGUE_SIZE - len(seen_of(3))
     assert items.shape == (CATALOGUE_SIZE + 4,)
     assert len(set(items[:left])) == left
     assert set(items[left:]) == {b""}
-    assert np.isneginf(answer["scores"].numpy()[0, left:]).all()
-    assert np.isfinite(answer["scores"].numpy()[0, :left]).all()
+    assert np.isneginf(answer["scores"][0, left:]).all()
+    assert np.isfinite(answer["scores"][0, :left]).all()
 
 
 @pytest.mark.parametrize("kind", ["retrieval", "ranking"])
 def test_strangers_get_what_is_popular(kind: str, request: pytest.FixtureRequest) -> None:
     _, signatures = request.getfixturevalue(kind)
-    answer = signatures["recommend"](user_id=tf.constant(["nobody", "u1", ""]), k=tf.constant(4))
-    assert answer["known"].numpy().tolist() == [False, True, False]
+    answer = signatures.ask("recommend", user_id=tf.constant(["nobody", "u1", ""]), k=tf.constant(4))
+    assert answer["known"].tolist() == [False, True, False]
     counts = np.bincount(loaded().data.train.features["catalogue_index"], minlength=CATALOGUE_SIZE)
     expected = sorted(range(CATALOGUE_SIZE), key=lambda i: (-counts[i], i))[:4]
     for row in (0, 2):
-        assert [int(item) for item in answer["item_ids"].numpy()[row]] == expected
-        assert answer["scores"].numpy()[row].tolist() == counts[expected].tolist()
+        assert [int(item) for item in answer["item_ids"][row]] == expected
+        assert answer["scores"][row].tolist() == counts[expected].tolist()
 
 
-def test_no_user_and_no_row_are_answered_with_nothing(retrieval: tuple[keras.Model, dict[str, Any]]) -> None:
+def test_no_user_and_no_row_are_answered_with_nothing(retrieval: tuple[keras.Model, LoadedModel]) -> None:
     _, signatures = retrieval
-    answer = signatures["recommend"](user_id=tf.constant([], tf.string), k=tf.constant(3))
+    answer = signatures.ask("recommend", user_id=tf.constant([], tf.string), k=tf.constant(3))
     assert answer["item_ids"].shape == (0, 3)
-    assert signatures["evaluate"](examples=tf.constant([], tf.string))["rank"].shape == (0,)
-    assert signatures["recommend"](user_id=tf.constant(["u1"]), k=tf.constant(0))["item_ids"].shape == (1, 0)
+    assert signatures.ask("evaluate", examples=tf.constant([], tf.string))["rank"].shape == (0,)
+    assert signatures.ask("recommend", user_id=tf.constant(["u1"]), k=tf.constant(0))["item_ids"].shape == (1, 0)
 
 
 @pytest.mark.parametrize("kind", ["retrieval", "ranking"])
 def test_rows_that_lack_everything_are_scored(kind: str, request: pytest.FixtureRequest) -> None:
     _, signatures = request.getfixturevalue(kind)
     rows = [example(), example(user_id="new", item_id="never heard of"), example(**user_columns(2), **item_columns(5))]
-    scores = signatures["serving_default"](examples=tf.constant(rows))["scores"].numpy()
+    scores = signatures.ask("serving_default", examples=tf.constant(rows))["scores"]
     assert scores.shape == (3,)
     assert np.isfinite(scores).all()
-    evaluated = signatures["evaluate"](examples=tf.constant(rows))
+    evaluated = signatures.ask("evaluate", examples=tf.constant(rows))
     if kind == "retrieval":
-        assert evaluated["rank"].numpy()[:2].tolist() == [CATALOGUE_SIZE + 1] * 2
-        assert evaluated["popularity_rank"].numpy()[:2].tolist() == [CATALOGUE_SIZE + 1] * 2
+        assert evaluated["rank"][:2].tolist() == [CATALOGUE_SIZE + 1] * 2
+        assert evaluated["popularity_rank"][:2].tolist() == [CATALOGUE_SIZE + 1] * 2
     else:
         np.testing.assert_allclose(evaluated["score"], scores)
         # Nothing is known of an item outside the catalogue: the share of likes in train.
-        np.testing.assert_allclose(
-            evaluated["popularity_score"].numpy()[:2], loaded().data.train.liked.mean(), rtol=1e-5
-        )
+        np.testing.assert_allclose(evaluated["popularity_score"][:2], loaded().data.train.liked.mean(), rtol=1e-5)
 
 
-def test_the_popularity_score_is_the_smoothed_share_of_likes(ranking: tuple[keras.Model, dict[str, Any]]) -> None:
+def test_the_popularity_score_is_the_smoothed_share_of_likes(ranking: tuple[keras.Model, LoadedModel]) -> None:
     train = loaded().data.train
-    found = ranking[1]["evaluate"](
-        examples=tf.constant([example(**item_columns(8)), example(**item_columns(COLD_ITEM))])
+    found = ranking[1].ask(
+        "evaluate", examples=tf.constant([example(**item_columns(8)), example(**item_columns(COLD_ITEM))])
     )
     of_8 = train.liked[train.features["catalogue_index"] == 8]
     mean = train.liked.mean()
     expected = [(of_8.sum() + 10 * mean) / (len(of_8) + 10), mean]
     np.testing.assert_allclose(found["popularity_score"], expected, rtol=1e-5)
-    assert found["spread"].numpy().tolist() == [0.0, 0.0]
+    assert found["spread"].tolist() == [0.0, 0.0]
 
 
 def test_weights_that_are_no_numbers_are_told_and_break_nothing(tmp_path: Path) -> None:
     model = trained("two_tower")
     model.set_weights([np.full_like(w, np.nan) if w.dtype.kind == "f" else w for w in model.get_weights()])
     signatures = exported("retrieval", model, tmp_path / "broken")
-    answer = signatures["evaluate"](examples=tf.constant(world().serialized("test")[:4]))
-    assert answer["rank"].numpy().tolist() == [CATALOGUE_SIZE + 1] * 4
-    assert answer["finite"].numpy().tolist() == [0.0] * 4
-    assert answer["spread"].numpy().tolist() == [0.0] * 4
-    assert set(signatures["recommend"](user_id=tf.constant(["u1"]), k=tf.constant(2))["item_ids"].numpy()[0]) == {b""}
+    answer = signatures.ask("evaluate", examples=tf.constant(world().serialized("test")[:4]))
+    assert answer["rank"].tolist() == [CATALOGUE_SIZE + 1] * 4
+    assert answer["finite"].tolist() == [0.0] * 4
+    assert answer["spread"].tolist() == [0.0] * 4
+    assert set(signatures.ask("recommend", user_id=tf.constant(["u1"]), k=tf.constant(2))["item_ids"][0]) == {b""}
 
 
-def test_transformed_features_are_those_of_training(retrieval: tuple[keras.Model, dict[str, Any]]) -> None:
-    found = retrieval[1]["transform_features"](examples=tf.constant(world().serialized("test")))
+def test_transformed_features_are_those_of_training(retrieval: tuple[keras.Model, LoadedModel]) -> None:
+    found = retrieval[1].ask("transform_features", examples=tf.constant(world().serialized("test")))
     expected = {name: values for name, values in loaded().test.features.items() if name != "catalogue_index"}
     assert set(found) == set(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values)
 
 
-def test_only_stock_operations_are_saved(retrieval: tuple[keras.Model, dict[str, Any]]) -> None:
-    graph = retrieval[1]["evaluate"].graph.as_graph_def()
+def test_only_stock_operations_are_saved(retrieval: tuple[keras.Model, LoadedModel]) -> None:
+    saved = saved_model_pb2.SavedModel.FromString((retrieval[1].model_dir / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0].graph_def
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    assert len(nodes) > 1000
     assert not {node.op for node in nodes} & {"PyFunc", "EagerPyFunc", "PyFuncStateless"}
+
+
+def items_of(answer: dict[str, np.ndarray], row: int = 0) -> list[int]:
+    return [int(item) for item in answer["item_ids"][row] if item]
+
+
+@pytest.mark.parametrize("kind", ["retrieval", "ranking"])
+def test_the_less_is_known_the_plainer_the_rule_that_answers(kind: str, request: pytest.FixtureRequest) -> None:
+    _, model = request.getfixturevalue(kind)
+    # A nobody, two events, three events, three of which one names no item, and a stored user.
+    histories = [["", "", ""], ["", "2", "4"], ["2", "4", "6"], ["2", "4", "never heard of"], ["", "", ""]]
+    answer = model.ask("recommend", user_id=["", "", "new", "", "u6"], history=histories, k=5)
+    rungs = [b"popularity", b"similar_items", b"model", b"similar_items", b"model"]
+    assert answer["rung"].tolist() == rungs
+    assert answer["known"].tolist() == [False, False, False, False, True]
+    for row, history in enumerate(histories):
+        assert not {int(item) for item in history if item.isdigit()} & set(items_of(answer, row))
+    assert answer["because"][0].tolist() == [b""] * 5
+    assert set(answer["because"][1]) <= {b"2", b"4"}
+    # Even items were chosen together.
+    assert [item % 2 for item in items_of(answer, 1)][:3] == [0, 0, 0]
+
+
+def test_similar_items_scores_are_mean_cosines(retrieval: tuple[keras.Model, LoadedModel]) -> None:
+    model, served = retrieval
+    items = {k: tf.constant(v) for k, v in loaded().data.catalogue.features.items()}
+    vectors = model.encode_candidate(items).numpy()
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected = units @ (units[2] + units[4]) / 2
+    answer = served.ask("recommend", history=[["2", "4"]], k=CATALOGUE_SIZE)
+    left = sorted(set(range(CATALOGUE_SIZE)) - {2, 4}, key=lambda i: (-expected[i], i))
+    np.testing.assert_allclose(answer["scores"][0, : len(left)], expected[left], atol=1e-5)
+    for item, because in zip(items_of(answer), answer["because"][0], strict=False):
+        closest = max((2, 4), key=lambda liked: units[item] @ units[liked])
+        assert because.decode() == (str(closest) if units[item] @ units[closest] > 0 else "")
+    similar = served.ask("similar_items", item_id=["5", "never heard of", ""], k=3)
+    order = sorted(set(range(CATALOGUE_SIZE)) - {5}, key=lambda i: (-(units @ units[5])[i], i))
+    np.testing.assert_allclose(similar["scores"][0], (units @ units[5])[order[:3]], atol=1e-5)
+    assert similar["known"].tolist() == [True, False, False]
+    assert similar["item_ids"][1:].tolist() == [[b""] * 3] * 2
+
+
+def test_a_history_stands_for_the_user_it_came_from(retrieval: tuple[keras.Model, LoadedModel]) -> None:
+    _, served = retrieval
+    state = {
+        tf.train.Example.FromString(row).features.feature["user_id"].bytes_list.value[0]: row
+        for row in world().serialized("users")
+    }
+    stored = served.ask("recommend", user_id=["u4"], k=6)
+    # The same raw row from outside gives the same answer, and the same vector.
+    told = served.ask("recommend", context=[state[b"u4"]], k=6)
+    np.testing.assert_allclose(told["scores"], stored["scores"], rtol=1e-5)
+    assert told["item_ids"].tolist() == stored["item_ids"].tolist()
+    assert told["known"].tolist() == [False]
+    vectors = [
+        served.ask("embed_query", **who)["embedding"] for who in ({"user_id": ["u4"]}, {"context": [state[b"u4"]]})
+    ]
+    np.testing.assert_allclose(vectors[0], vectors[1], rtol=1e-5)
+    # What the request says counts: another age, and one more event behind the stored ones.
+    older = served.ask("embed_query", user_id=["u4"], context=[example(age=70)])["embedding"]
+    assert not np.allclose(older, vectors[0])
+    past = [
+        item.decode()
+        for item in tf.train.Example.FromString(state[b"u4"]).features.feature["history_item_ids"].bytes_list.value
+    ]
+    longer = served.ask("embed_query", user_id=["u4"], history=[["1"]])["embedding"]
+    whole = example(**user_columns(4), history_item_ids=[*past, "1"])
+    np.testing.assert_allclose(longer, served.ask("embed_query", context=[whole])["embedding"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["retrieval", "ranking"])
+def test_eval_rows_are_ranked_as_in_evaluation(kind: str, request: pytest.FixtureRequest) -> None:
+    _, served = request.getfixturevalue(kind)
+    rows = world().serialized("test")
+    own = [tf.train.Example.FromString(row).features.feature["item_id"].bytes_list.value[0] for row in rows]
+    answer = served.ask("recommend", context=rows, k=CATALOGUE_SIZE)
+    places = [items.tolist().index(item) for items, item in zip(answer["item_ids"], own, strict=True)]
+    found = answer["scores"][np.arange(len(rows)), places]
+    np.testing.assert_allclose(found, served.ask("serving_default", examples=rows)["scores"], atol=1e-5)
+    if kind == "retrieval":
+        assert served.ask("evaluate", examples=rows)["rank"].tolist() == [place + 1 for place in places]
+
+
+@pytest.mark.parametrize("kind", ["retrieval", "ranking"])
+def test_candidates_are_put_in_the_models_order(kind: str, request: pytest.FixtureRequest) -> None:
+    _, served = request.getfixturevalue(kind)
+    everything = served.ask("recommend", user_id=["u4"], k=CATALOGUE_SIZE)
+    scores = dict(zip(everything["item_ids"][0], everything["scores"][0], strict=True))
+    left = [item for item in scores if item][:7]
+    answer = served.ask("rank", user_id=["u4"], candidates=[[b"", *reversed(left), b"never heard of"]])
+    assert answer["item_ids"][0].tolist() == [*left, b"", b"never heard of"]
+    np.testing.assert_allclose(answer["scores"][0, :7], [scores[item] for item in left], rtol=1e-4)
+    assert np.isneginf(answer["scores"][0, 7:]).all()
+    assert served.ask("rank", user_id=["u4"], candidates=np.zeros((1, 0), object))["item_ids"].shape == (1, 0)
+
+
+def test_candidates_can_be_excluded_and_narrowed(retrieval: tuple[keras.Model, LoadedModel]) -> None:
+    _, served = retrieval
+    first = items_of(served.ask("recommend", user_id=["u4"], k=4))
+    kept = items_of(served.ask("recommend", user_id=["u4"], k=3, exclude=[[str(first[0]), "never heard of", ""]]))
+    assert kept == first[1:]
+    users, wanted = (
+        ["u4", "", "u4", "u4"],
+        [["genres=odd", ""], ["genres=odd", "year=1991"], ["genres=odd", "genres=even"], ["genres=none", ""]],
+    )
+    answer = served.ask("recommend", user_id=users, filter=wanted, k=CATALOGUE_SIZE)
+    odd = {item for item in range(CATALOGUE_SIZE) if item % 2} - seen_of(4)
+    assert set(items_of(answer, 0)) == odd
+    assert set(items_of(answer, 1)) == {
+        item for item in range(CATALOGUE_SIZE) if item % 2 and item % 7 == 1 and item != 3
+    }
+    assert items_of(answer, 2) == items_of(answer, 3) == []
+
+
+def test_new_items_are_embedded_from_what_is_known_of_them(retrieval: tuple[keras.Model, LoadedModel]) -> None:
+    _, served = retrieval
+    columns = item_columns(COLD_ITEM)
+    cold = served.ask("embed_item", examples=[example(**columns), example(**columns | {"item_id": "brand new"})])
+    assert cold["embedding"].shape == (2, served.ask("embed_query", user_id=["u1"])["embedding"].shape[1])
+    assert np.isfinite(cold["embedding"]).all()
+    assert np.linalg.norm(cold["embedding"], axis=1).min() > 0
+
+
+@pytest.mark.parametrize("kind", ["retrieval", "ranking"])
+def test_no_id_is_too_strange_to_be_answered(kind: str, request: pytest.FixtureRequest) -> None:
+    _, served = request.getfixturevalue(kind)
+    strange = ["", "-1", str(2**70), "x" * 100_000, "\x00", "💥"]
+    history = [[item, item, item, item] for item in strange]
+    answer = served.ask("recommend", user_id=strange, history=history, k=2)
+    assert answer["rung"].tolist() == [b"popularity"] * 6
+    assert np.isfinite(answer["scores"]).all()
+    assert served.ask("similar_items", item_id=strange)["known"].tolist() == [False] * 6
+    assert np.isneginf(served.ask("rank", user_id=strange, candidates=history)["scores"]).all()
+    # Fewer histories than users, and more.
+    assert served.ask("recommend", user_id=["u1", "u2"], history=[["3"]])["item_ids"].shape == (2, 10)
+    assert served.ask("recommend", user_id=["u1"], history=[["3"], ["4"]])["item_ids"].shape == (2, 10)
+    assert served.ask("recommend")["item_ids"].shape == (0, 10)
+
+
+def test_the_stored_users_can_be_listed(retrieval: tuple[keras.Model, LoadedModel]) -> None:
+    assert sorted(retrieval[1].user_ids()) == sorted(loaded().users.user_ids)
+    assert retrieval[1].catalogue_size == CATALOGUE_SIZE

@@ -23,11 +23,14 @@ def test_a_good_model_is_asked_everything(rows: str, tmp_path: Path) -> None:
         "a user of the test split",
         "12 users of the test split, an unknown one and an empty id",
         "an unknown user, k = 1",
+        "a history of 2 items",
     ]
     expected = [
         *[("evaluate", request) for request in of_rows],
+        ("rank", "2 items of the test split and an unknown one, for two users"),
         *[("recommend", request) for request in of_users],
         *[("serving_default", request) for request in of_rows],
+        ("similar_items", "an item of the test split, an unknown one and an empty id"),
         *[("transform_features", request) for request in of_rows],
     ]
     assert [(check["signature"], check["request"]) for check in verdict.checks] == expected
@@ -52,9 +55,11 @@ def test_a_good_model_is_asked_everything(rows: str, tmp_path: Path) -> None:
         ),
         (
             "lacks recommend",
-            r"lacks signature 'recommend'\. Expected \['evaluate', .*\. Found: \['evaluate', 'serving_",
+            r"lacks signature 'recommend'\. Expected \['evaluate', .*\. Found: \['evaluate', 'rank', 'serving_",
         ),
-        ("another signature", r"'similar_items' has inputs \['item_id'\]\. Expected examples, or user_id and k"),
+        ("another signature", r"'nearby' has inputs \['place'\], and is none that could be asked"),
+        ("forgets the history", r"'recommend', a history of 2 items: output 'item_ids' names \[b'i1', b'i2'\], which"),
+        ("worst first", r"'rank', .*: output 'item_ids' is .* Expected .*, the first one last"),
         ("infinite", r"'recommend', a user of the test split: output 'scores' holds -inf"),
         ("twice", r"'recommend', a user of the test split: output 'item_ids' names an item twice in row 0"),
         ("short", r"'recommend', .*: output 'item_ids' has shape \(1, 9\)\. Expected \(1, 10\)"),
@@ -81,4 +86,4 @@ def test_few_rows_are_enough(tmp_path: Path) -> None:
     rows = [write_rows(tmp_path / "one", num_rows=1), write_rows(tmp_path / "two", num_rows=2)]
     verdict = check_model(str(save(tmp_path / "model")), rows, lambda step: None)
     assert verdict.passed
-    assert verdict.checks[4]["request"] == "2 users of the test split, an unknown one and an empty id"
+    assert verdict.checks[5]["request"] == "2 users of the test split, an unknown one and an empty id"

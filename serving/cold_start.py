@@ -1,0 +1,67 @@
+"""The ladder of answers: the less is known of who asks, the plainer the rule that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from serving.item_similarity import ItemSimilarity
+from serving.queries import Queries
+from settings.serving import ServingSettings
+
+# In the order of their numbers.
+RUNGS = ("popularity", "similar_items", "model")
+_POPULARITY, _SIMILAR_ITEMS, _MODEL = range(len(RUNGS))
+
+
+class ColdStartLadder(tf.Module):
+    """Scores the catalogue for each query by the highest rung that the query reaches.
+
+    | rung            | from                              | score                                             |
+    |-----------------|-----------------------------------|---------------------------------------------------|
+    | `popularity`    | nothing                           | number of relevant train events, windowed         |
+    | `similar_items` | `min_events_for_similar_items`    | mean similarity to the newest events' items       |
+    | `model`         | `min_events_for_model`            | the model's                                       |
+
+    Args:
+      settings: the thresholds.
+      popularity: float32 `(num_items,)`.
+      similarity: of items.
+      of_catalogue: the model's scores, `Scorer.of_catalogue`.
+    """
+
+    def __init__(
+        self,
+        settings: ServingSettings,
+        popularity: np.ndarray,
+        similarity: ItemSimilarity,
+        of_catalogue: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._popularity = tf.Variable(popularity, trainable=False, name="popularity")
+        self._similarity = similarity
+        self._of_catalogue = of_catalogue
+
+    def rung(self, queries: Queries) -> tf.Tensor:
+        """Return the position in `RUNGS` of the rung that answers each query, int32 `(batch_size,)`."""
+        enough = queries.described & (queries.num_events >= self._settings.min_events_for_model)
+        some = queries.num_events >= self._settings.min_events_for_similar_items
+        return tf.where(enough, _MODEL, tf.where(some, _SIMILAR_ITEMS, _POPULARITY))
+
+    def scores(self, queries: Queries) -> tf.Tensor:
+        """Return float32 `(batch_size, num_items)`."""
+        rung = self.rung(queries)
+        scores = tf.tile(self._popularity[tf.newaxis], [tf.size(rung), 1])
+
+        def put(where: int, others: Callable[[], tf.Tensor], scores: tf.Tensor) -> tf.Tensor:
+            on_rung = rung == where
+            # Nothing is computed that nobody is answered with.
+            return tf.cond(
+                tf.reduce_any(on_rung), lambda: tf.where(on_rung[:, tf.newaxis], others(), scores), lambda: scores
+            )
+
+        scores = put(_SIMILAR_ITEMS, lambda: self._similarity.of_catalogue(queries.recent), scores)
+        return put(_MODEL, lambda: self._of_catalogue(queries.features), scores)
