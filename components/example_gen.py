@@ -18,6 +18,7 @@ from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from datasets import columns as c
 from datasets import sources
+from datasets.quarantine import QUARANTINE_FILE, Quarantine, count_by_reason
 from datasets.timeline import Timeline
 from settings.data import DataSettings
 
@@ -31,13 +32,17 @@ class Executor(base_executor.BaseExecutor):
     def Do(  # noqa: N802
         self, input_dict: dict[str, Any], output_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]
     ) -> None:
-        """Write the examples and, beside them, `data.json` with what was read."""
+        """Write the examples; beside them `data.json`, what was read, and `quarantine.jsonl`, what was not."""
         settings = DataSettings.model_validate_json(exec_properties["data"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
-        timeline = Timeline(sources.read(settings.source), settings)
+        quarantine = Quarantine(settings.bad_rows)
+        timeline = Timeline(sources.read(settings.source, quarantine), settings)
         if timeline.num_duplicates:
             _log.warning("%d events repeated user, item and second; they were dropped", timeline.num_duplicates)
         uri = Path(examples.uri)
+        quarantine.write(uri / QUARANTINE_FILE)
+        for reason, count in count_by_reason(quarantine.rows).items():
+            _log.warning("%d malformed rows were set aside in %s: %s", count, uri / QUARANTINE_FILE, reason)
         for split in c.EVENT_SPLITS:
             _write(uri, split, timeline.blocks(split))
         _write(uri, c.ITEMS_SPLIT, [timeline.item_rows()])
@@ -47,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
             "source": timeline.data.source,
             "fingerprint": exec_properties["fingerprint"],
             "duplicates": timeline.num_duplicates,
-            "quarantined": 0,  # a malformed row stops the run
+            "quarantined": len(quarantine.rows),
             "splits": timeline.summary(),
         }
         (uri / SUMMARY_FILE).write_text(json.dumps(summary, indent=2))

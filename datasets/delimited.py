@@ -8,18 +8,22 @@ import io
 import itertools
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from datasets.quarantine import BadRow, Quarantine
 from datasets.records import Records
+from datasets.records import text as as_text
 from settings.errors import DataError
 
 _UNIT_SEPARATOR = b"\x1f"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK_BYTES = 1 << 28
 
 
@@ -36,13 +40,22 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Expected a readable file") from None
     if not content.strip():
         raise DataError(f"{path}: is empty. Expected at least one row")
+    if content.startswith(_UTF_16_MARKS):
+        raise DataError(f"{path}: is UTF-16. Save the file as UTF-8")
     return content
 
 
 def read_delimited(
-    path: Path, separator: str = ",", names: list[str] | None = None, encoding: str = "utf-8", quoted: bool = True
+    path: Path,
+    separator: str = ",",
+    names: list[str] | None = None,
+    encoding: str = "utf-8",
+    quoted: bool = True,
+    quarantine: Quarantine | None = None,
 ) -> Records:
     """Return a delimited file with every column as strings; empty fields are null.
+
+    Rows with too few or too many fields, with bytes that are no UTF-8 and with NUL bytes are left out.
 
     Args:
       path: the file, possibly gzipped.
@@ -50,6 +63,7 @@ def read_delimited(
       names: column names; None: the first line holds them.
       encoding: of the text.
       quoted: whether double quotes enclose fields.
+      quarantine: where malformed rows go.
 
     Raises:
       DataError: naming the file and, where it is a row's fault, the line.
@@ -59,11 +73,13 @@ def read_delimited(
     header = names or text.header(content)
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        raise DataError(f"{path}, line {text.line(0)}: names column {repeated[0]!r} more than once. Rename one of them")
-    ragged: list[tuple[int, int]] = []
+        raise DataError(
+            f"{path}, line {text.lines([0])[0]}: names column {repeated[0]!r} more than once. Rename one of them"
+        )
+    ragged: list[pa_csv.InvalidRow] = []
 
     def note(row: pa_csv.InvalidRow) -> str:
-        ragged.append((row.number, row.actual_columns))
+        ragged.append(row)
         return "skip"
 
     try:
@@ -81,7 +97,7 @@ def read_delimited(
                 invalid_row_handler=note,
             ),
             convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()),
+                column_types=dict.fromkeys(header, pa.binary()),  # a string column would refuse the whole file
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
                 null_values=[""],
@@ -89,16 +105,27 @@ def read_delimited(
         )
     except pa.ArrowInvalid as error:
         raise DataError(f"{path}: cannot be read as delimited text ({error}). Is it another format?") from None
-    if ragged:
-        number, width = ragged[0]
-        raise DataError(
-            f"{path}, line {text.line(number - 1)}: has {width} fields, expected {table.num_columns}. "
-            f"Rows like it: {len(ragged)}. Repair or remove them"
-        )
-    if table.num_rows == 0:
+    num_read = table.num_rows + len(ragged)
+    if num_read == 0:
         raise DataError(f"{path}: holds a header and no row. Expected at least one row")
     num_header_records = 0 if names else 1
-    return Records(str(path), table, lambda row: text.line(row + num_header_records))
+    skipped = np.array([row.number - 1 - num_header_records for row in ragged], np.int64)
+    quarantine = quarantine or Quarantine()
+    lines_of: Callable[[Sequence[int]], list[int]] = lambda rows: text.lines([row + num_header_records for row in rows])  # noqa: E731
+    shown = ragged[: quarantine.allowed(num_read) + 1]
+    bad = [
+        BadRow(
+            str(path),
+            line,
+            f"has {row.actual_columns} fields, expected {row.expected_columns}",
+            1 + (row.text or "").rstrip("\r\n").count("\n"),
+        )
+        for row, line in zip(shown, lines_of(skipped[: len(shown)].tolist()), strict=True)
+    ]
+    quarantine.put(bad, num_read)
+    numbers = np.delete(np.arange(num_read), skipped)
+    records = Records(str(path), table, lines_of, quarantine, numbers, num_read)
+    return records.typed(*(as_text(name) for name in table.column_names))
 
 
 @dataclass(frozen=True)
@@ -115,21 +142,10 @@ class _Text:
         return self.separator if len(self.separator) == 1 else _UNIT_SEPARATOR.decode()
 
     def content(self) -> bytes:
-        """Return the text as UTF-8, with one character between fields.
-
-        Raises:
-          DataError: it is not in the expected encoding.
-        """
+        """Return the text as UTF-8, where it is sound, with one character between fields."""
         content = read_bytes(self.path)
-        try:
-            text = content.decode(self.encoding)
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            found = content[error.start : error.start + 1].hex()
-            raise DataError(
-                f"{self.path}, line {line}: is not UTF-8 (byte 0x{found}). Save the file as UTF-8"
-            ) from None
-        content = content if self.encoding == "utf-8" else text.encode()
+        if self.encoding != "utf-8":
+            content = content.decode(self.encoding).encode()
         content = content.removeprefix(_BYTE_ORDER_MARK)
         if len(self.separator) > 1:
             content = content.replace(self.separator.encode(), _UNIT_SEPARATOR)
@@ -137,17 +153,23 @@ class _Text:
 
     def header(self, content: bytes) -> list[str]:
         """Return the fields of the first line that is not blank."""
-        line = content.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r").decode()
+        line = content.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r").decode(errors="replace")
         if not self.quoted:
             return line.split(self.delimiter)
         return next(csv.reader([line], delimiter=self.delimiter))
 
-    def line(self, record: int) -> int:
-        """Return the line, counted from 1, on which a record starts; the header is a record, a blank line none."""
-        return next(itertools.islice(self._starts(), record, None))
+    def lines(self, records: Sequence[int]) -> list[int]:
+        """Return the lines, counted from 1, on which records start, given ascending.
+
+        The header is a record, a blank line is none.
+        """
+        if not records:
+            return []
+        wanted, starts = set(records), itertools.islice(self._starts(), records[-1] + 1)
+        return [line for number, line in enumerate(starts) if number in wanted]
 
     def _starts(self) -> Iterator[int]:
-        lines = io.StringIO(self.content().decode(), newline="")
+        lines = io.StringIO(self.content().decode(errors="replace"), newline="")
         if not self.quoted:
             yield from (number for number, line in enumerate(lines, 1) if line.strip("\r\n"))
             return

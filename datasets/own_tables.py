@@ -1,4 +1,4 @@
-"""One's own interactions: CSV or Parquet with a column mapping, user and item tables joined in by id."""
+"""One's own interactions: CSV, Parquet or TFRecord with a column mapping, user and item tables joined in by id."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import pyarrow.parquet as pq
 from datasets import columns as c
 from datasets.delimited import read_delimited
 from datasets.interactions import Interactions
-from datasets.records import Records, as_seconds
+from datasets.quarantine import Quarantine
+from datasets.records import Records, as_seconds, number, text
+from datasets.tf_examples import read_examples
 from settings.data import TableSource
 from settings.errors import DataError
 
 _REMEDY = "Change the mapping under data.source.columns"
 
 
-def read_tables(source: TableSource) -> Interactions:
+def read_tables(source: TableSource, quarantine: Quarantine) -> Interactions:
     """Read the interactions and what is known of users and items.
 
     Times may be whole seconds since 1970 or, in Parquet, any date or time type.
@@ -27,21 +29,25 @@ def read_tables(source: TableSource) -> Interactions:
       DataError: a file is missing or damaged, or lacks a column that the configuration names.
     """
     names = source.columns
-    records = _read(Path(source.path).expanduser())
+    records = _read(Path(source.path).expanduser(), quarantine)
     for role in (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.RATING):
         if (name := getattr(names, role)) is not None:
             records.require([name], f"data.source.columns.{role} names it. {_REMEDY}")
-    ones = pa.repeat(pa.scalar(1.0, pa.float32()), records.table.num_rows)
+    wanted = [records.ids(name, names.ids) for name in (names.user_id, names.item_id)]
+    wanted += [records.seconds(names.timestamp)]
+    wanted += [number(names.rating, pa.float32())] if names.rating else []
+    table = records.typed(*wanted).table
+    ones = pa.chunked_array([pa.repeat(pa.scalar(1.0, pa.float32()), table.num_rows)])
     events = pa.table(
         {
-            c.USER_ID: records.ids(names.user_id),
-            c.ITEM_ID: records.ids(names.item_id),
-            c.TIMESTAMP: records.seconds(names.timestamp),
-            c.RATING: records.numbers(names.rating, pa.float32()) if names.rating else ones,
+            c.USER_ID: table[names.user_id],
+            c.ITEM_ID: table[names.item_id],
+            c.TIMESTAMP: table[names.timestamp],
+            c.RATING: table[names.rating] if names.rating else ones,
         }
     )
-    users = _side_table(source, source.users_path, c.USER_ID)
-    items = _side_table(source, source.items_path, c.ITEM_ID)
+    users = _side_table(source, source.users_path, c.USER_ID, quarantine)
+    items = _side_table(source, source.items_path, c.ITEM_ID, quarantine)
     found = {name for table in (users, items) if table is not None for name in table.column_names}
     unknown = sorted(set(source.list_columns) - found)
     if unknown:
@@ -52,9 +58,19 @@ def read_tables(source: TableSource) -> Interactions:
     return Interactions(events, users, items, f"table {source.path}")
 
 
-def _read(path: Path) -> Records:
-    if path.suffix != ".parquet":
-        return read_delimited(path)
+def _read(path: Path, quarantine: Quarantine) -> Records:
+    """Return a table in any of the formats, its texts checked."""
+    if path.name.endswith((".tfrecord", ".tfrecord.gz")):
+        records = read_examples(path, quarantine)
+    elif path.suffix == ".parquet":
+        records = _read_parquet(path, quarantine)
+    else:
+        return read_delimited(path, quarantine=quarantine)
+    texts = [f.name for f in records.table.schema if pa.types.is_string(f.type) or pa.types.is_binary(f.type)]
+    return records.typed(*map(text, texts))
+
+
+def _read_parquet(path: Path, quarantine: Quarantine) -> Records:
     if not path.is_file():
         raise DataError(f"{path}: does not exist. Check data.source, or give --data-path")
     try:
@@ -67,16 +83,17 @@ def _read(path: Path) -> Records:
     repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if repeated:
         raise DataError(f"{path}: names column {repeated[0]!r} more than once. Rename one of them")
-    return Records(str(path), table)
+    return Records(str(path), table, quarantine=quarantine)
 
 
-def _side_table(source: TableSource, path: str | None, role: str) -> pa.Table | None:
+def _side_table(source: TableSource, path: str | None, role: str, quarantine: Quarantine) -> pa.Table | None:
     """Return a user or item table with typed columns, keyed by `role`."""
     if path is None:
         return None
-    records, id_name = _read(Path(path).expanduser()), getattr(source.columns, role)
+    records, id_name = _read(Path(path).expanduser(), quarantine), getattr(source.columns, role)
     records.require([id_name], f"data.source.columns.{role} names it. {_REMEDY}")
-    table = {role: records.ids(id_name)}
+    records = records.typed(records.ids(id_name, source.columns.ids))
+    table = {role: records.table[id_name]}
     for name in records.table.column_names:
         if name == id_name:
             continue

@@ -9,6 +9,7 @@ from datasets.interactions import Interactions
 from datasets.movielens import read_1m, read_100k, read_csv_release
 from datasets.obtain import movielens_100k
 from datasets.own_tables import read_tables
+from datasets.quarantine import Quarantine
 from settings.data import DataSettings, MovieLensSource, Source
 from settings.errors import DataError
 
@@ -20,15 +21,20 @@ _MOVIELENS = {
 }
 
 
-def read(source: Source) -> Interactions:
+def read(source: Source, quarantine: Quarantine | None = None) -> Interactions:
     """Read a source.
+
+    Args:
+      source: which.
+      quarantine: says which rows are malformed, and keeps them.
 
     Raises:
       DataError: naming file and line of what is missing or damaged.
     """
+    quarantine = quarantine or Quarantine()
     if isinstance(source, MovieLensSource):
-        return _MOVIELENS[source.kind](_folder(source))
-    return read_tables(source)
+        return _MOVIELENS[source.kind](_folder(source), quarantine)
+    return read_tables(source, quarantine)
 
 
 def fingerprint(settings: DataSettings) -> str:
@@ -57,13 +63,20 @@ def input_files(source: Source) -> list[Path]:
     """
     if isinstance(source, MovieLensSource):
         return sorted(path for path in _folder(source).iterdir() if path.is_file())
-    named = [source.path, source.users_path, source.items_path]
-    files = [Path(name).expanduser() for name in named if name is not None]
-    for path in files:
+    files = []
+    for key in ("path", "users_path", "items_path"):
+        if (name := getattr(source, key)) is None:
+            continue
+        path = Path(name).expanduser()
+        remedy = "Give the right one with --data-path" if key == "path" else f"--set data.source.{key}=..."
         if not path.is_file():
-            raise DataError(f"{path}: is no file. Check data.source, or give --data-path")
+            found = "is a folder" if path.is_dir() else "does not exist"
+            raise DataError(f"data.source.{key}: {path} {found}. Expected a file. {remedy}")
         if path.stat().st_size == 0:
-            raise DataError(f"{path}: is empty. Expected at least one row")
+            raise DataError(
+                f"data.source.{key}: {path} is empty. Expected at least one row; was its export cut short? {remedy}"
+            )
+        files.append(path)
     return files
 
 
@@ -72,8 +85,9 @@ def _folder(source: MovieLensSource) -> Path:
         return movielens_100k()
     folder = Path(source.path or f"data/{source.kind}").expanduser()
     if not folder.is_dir():
+        found = "is a file" if folder.exists() else "does not exist"
         raise DataError(
-            f"{folder}: is no folder. Expected the unpacked {source.kind} release; name it with --data-path or "
-            "data.source.path"
+            f"data.source.path: {folder} {found}. Expected the folder of the unpacked {source.kind} release; "
+            "name it with --data-path"
         )
     return folder

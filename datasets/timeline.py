@@ -22,6 +22,8 @@ Ints = NDArray[np.int64]
 # Rows, and ids in their histories, turned into columns at a time: bounds the memory that a block takes.
 BLOCK_ROWS = 20_000
 _BLOCK_IDS = 4_000_000
+# Bytes of the joined texts: one may have 10 MB, and is repeated in every row of its item.
+_BLOCK_BYTES = 64_000_000
 # Means are sums of whole steps of 2**-24 in 64 bits: exact below this.
 _MAX_RATING_SUM = 2.0**38
 
@@ -88,15 +90,17 @@ class Timeline:
         """Yield the rows of `train`, `eval` or `test` in time order."""
         rows = np.flatnonzero(self.split == c.EVENT_SPLITS.index(split))
         with_seen = split != "train"
-        for block in self._cut(rows, self._user_past.counts[rows], with_seen):
+        num_bytes = _text_bytes(self.data.users, c.USER_ID, self.users)[rows]
+        num_bytes += _text_bytes(self.data.items, c.ITEM_ID, self.items)[rows]
+        for block in self._cut(rows, self._user_past.counts[rows], with_seen, num_bytes):
             yield self._event_rows(block, with_seen)
 
-    def _cut(self, rows: Ints, counts: Ints, with_seen: bool) -> list[Ints]:
-        """Cut rows into blocks of at most about `BLOCK_ROWS` rows and `_BLOCK_IDS` ids of earlier items."""
+    def _cut(self, rows: Ints, counts: Ints, with_seen: bool, num_bytes: Ints | int = 0) -> list[Ints]:
+        """Cut rows into blocks of at most about `BLOCK_ROWS` rows, `_BLOCK_IDS` earlier items and `_BLOCK_BYTES`."""
         ids = np.minimum(counts, self.settings.history_length)
         if with_seen:
             ids = ids + np.minimum(counts, self.settings.seen_limit)
-        filled = np.cumsum(1 / BLOCK_ROWS + ids / _BLOCK_IDS)
+        filled = np.cumsum(1 / BLOCK_ROWS + ids / _BLOCK_IDS + num_bytes / _BLOCK_BYTES)
         return np.split(rows, np.flatnonzero(np.diff(filled.astype(np.int64))) + 1)
 
     def item_rows(self) -> pa.RecordBatch:
@@ -263,6 +267,21 @@ def _lists(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(valid)])
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values.drop_null())
     return lists if valid.all() else pc.if_else(pa.array(valid), lists, pa.scalar(None, lists.type))
+
+
+def _text_bytes(table: pa.Table | None, key: str, events: tuple[pa.Array, Ints]) -> Ints:
+    """Return how many bytes of text `table` adds to each event, given the events' ids and numbers among them."""
+    ids, number = events
+    if table is None:
+        return np.zeros(len(number), np.int64)
+    size = np.zeros(table.num_rows + 1, np.int64)  # the last: ids that the table does not have
+    for column in table.columns:
+        if pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type):
+            column = pc.binary_join(column, "")
+        if pa.types.is_string(column.type):
+            size[:-1] += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+    place = pc.fill_null(pc.index_in(ids, table[key]), table.num_rows).to_numpy(zero_copy_only=False)
+    return size[place][number]
 
 
 def _joined(table: pa.Table | None, key: str, ids: pa.Array | pa.ChunkedArray) -> dict[str, pa.Array]:

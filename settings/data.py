@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -23,13 +24,16 @@ class TableColumns(Section):
     item_id: str = "item_id"
     timestamp: str = "timestamp"
     rating: str | None = Field(None, description="Column of the rating; empty: every row counts 1.0.")
+    ids: Literal["auto", "whole_number", "text"] = Field(
+        "auto", description="What ids have to be; auto: whole numbers where at least nine in ten are."
+    )
 
 
 class TableSource(Section):
-    """One's own interactions as CSV or Parquet, with optional user and item tables joined in by id."""
+    """One's own interactions: CSV, Parquet or TFRecord of tf.Examples, with user and item tables joined in by id."""
 
     kind: Literal["table"] = "table"
-    path: str = Field(description="Interactions: a .csv, .csv.gz or .parquet file.")
+    path: str = Field(description="Interactions: .csv or .tfrecord, also with .gz, or .parquet.")
     columns: TableColumns = TableColumns()
     users_path: str | None = Field(None, description="User table; needs the column named by columns.user_id.")
     items_path: str | None = Field(None, description="Item table; needs the column named by columns.item_id.")
@@ -59,11 +63,24 @@ class LeaveOneOut(Section):
 Split = Annotated[GlobalTimeline | LeaveOneOut, Field(discriminator="kind")]
 
 
+class BadRowSettings(Section):
+    """Which rows are malformed, and how many of them a run puts up with."""
+
+    max_share: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        description="Share of a file's rows that may be malformed and are set aside; more stop the run.",
+    )
+    earliest: date = Field(date(1971, 1, 1), description="Events before this day are malformed, as those to come are.")
+
+
 class DataSettings(Section):
     """The interactions, their labels and the point-in-time features computed from them."""
 
     source: Source
     split: Split = GlobalTimeline()
+    bad_rows: BadRowSettings = BadRowSettings()
     history_length: int = Field(50, ge=1, le=1000, description="How many earlier items a row carries, newest last.")
     seen_limit: int = Field(
         5000, ge=1, description="How many earlier items an evaluation row carries, to be removed from the ranking."

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 Ask = Callable[..., Result]
 HEADER = "user_id,item_id,timestamp,rating\n"
-ROWS = "".join(f"u{i % 7},i{i % 11},{1_000_000 + 60 * i},{1 + i % 5}\n" for i in range(200))
+ROWS = "".join(f"u{i % 7},i{i % 11},{1_000_000_000 + 60 * i},{1 + i % 5}\n" for i in range(200))
 
 
 def configuration(folder: Path, text: bytes, **changes: Any) -> Path:
@@ -45,8 +45,8 @@ def configuration(folder: Path, text: bytes, **changes: Any) -> Path:
         ((HEADER + ROWS).replace("timestamp", "when").encode(), ["ratings.csv", "'timestamp'", "when"]),
         ((HEADER + ROWS + "u1,i1,77\n").encode(), ["ratings.csv", "202", "4", "3"]),
         ((HEADER + "u1,i1,yesterday,3\n" + ROWS).encode(), ["ratings.csv", "timestamp", "'yesterday'"]),
-        ((HEADER + "u1,i1,1000000,good\n" + ROWS).encode(), ["ratings.csv", "rating", "'good'"]),
-        (HEADER.encode() + b"u1,caf\xe9,1000000,3\n" + ROWS.encode(), ["ratings.csv", "UTF-8"]),
+        ((HEADER + "u1,i1,1000000000,good\n" + ROWS).encode(), ["ratings.csv", "rating", "'good'"]),
+        (HEADER.encode() + b"u1,caf\xe9,1000000000,3\n" + ROWS.encode(), ["ratings.csv", "UTF-8"]),
     ],
     ids=["empty", "header-only", "missing-column", "ragged", "bad-timestamp", "bad-rating", "bad-utf8"],
 )

@@ -35,7 +35,7 @@ def config(tmp_path: Path) -> Path:
     name = next((name for name, params in registry().items() if not params.needs), None)
     if name is None:
         pytest.skip("no model without needs is registered")
-    (tmp_path / "ratings.csv").write_text("user_id,item_id,timestamp\n1,2,3\n")
+    (tmp_path / "ratings.csv").write_text("user_id,item_id,timestamp\n1,2,1000000000\n")
     path = tmp_path / "config.yaml"
     tree = CONFIG | {"model": {"name": name}}
     tree["data"] = {"source": {"kind": "table", "path": str(tmp_path / "ratings.csv")}}
