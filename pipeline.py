@@ -7,6 +7,8 @@ ExampleGen ──┼─> Transform <──────────────�
              ├─> Trainer ──┬─> BaselineResolver ─> Evaluator        TFMA, then the gate
              │             │                           │
              └─────────────┴─> InfraValidator ─────> Pusher         only what passed both
+
+With a `tuning` section a Tuner stands before the Trainer; with `training.warm_start` a WarmStartResolver, too.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
     from tfx.components.statistics_gen.component import StatisticsGen
     from tfx.components.trainer.component import Trainer
     from tfx.components.transform.component import Transform
+    from tfx.components.tuner.component import Tuner
+    from tfx.dsl.components.base.base_node import BaseNode
     from tfx.dsl.components.common.resolver import Resolver
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
     from tfx.orchestration.pipeline import Pipeline
@@ -52,7 +56,7 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
     from components.example_validator import ExampleValidator
     from components.infra_validator import InfraValidator
     from components.pusher import Pusher
-    from components.resolver import LatestOtherBlessedModel
+    from components.resolver import LatestBlessedModelOfOtherData, LatestOtherBlessedModel
     from components.schema_gen import SchemaGen
     from datasets.sources import fingerprint
     from orchestration.fingerprint import code_fingerprint
@@ -85,21 +89,45 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
     )
     transform.add_upstream_node(example_validator)
 
+    training = {
+        "features": features,
+        "model": config.model.model_dump_json(),
+        "training": config.training.model_dump_json(),
+        "code": code_fingerprint("models", *SERVABLE),
+    }
+    before_trainer: list[BaseNode] = []
+    hyperparameters = base_model = None
+    if config.tuning is not None:
+        tuner = Tuner(
+            examples=examples,
+            transform_graph=transform.outputs["transform_graph"],
+            tuner_fn="models.tuner.tuner_fn",
+            train_args=trainer_pb2.TrainArgs(splits=["train"]),
+            eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+            custom_config={**training, "tuning": config.tuning.model_dump_json()},
+        )
+        before_trainer.append(tuner)
+        hyperparameters = tuner.outputs["best_hyperparameters"]
+    if config.training.warm_start:
+        base = Resolver(
+            strategy_class=LatestBlessedModelOfOtherData,
+            model=Channel(type=Model),
+            model_blessing=Channel(type=ModelBlessing),
+            examples=examples,
+        ).with_id("WarmStartResolver")
+        before_trainer.append(base)
+        base_model = base.outputs["model"]
+
     trainer = Trainer(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         run_fn="models.trainer.run_fn",
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        # Only what training depends on: a new gate or slice must not train again.
-        custom_config={
-            "features": features,
-            "model": config.model.model_dump_json(),
-            "training": config.training.model_dump_json(),
-            # The ladder is part of the exported graph.
-            "serving": config.serving.model_dump_json(),
-            "code": code_fingerprint("models", *SERVABLE),
-        },
+        base_model=base_model,
+        hyperparameters=hyperparameters,
+        # Only what training depends on: a new gate or slice must not train again. The ladder is in the exported graph.
+        custom_config={**training, "serving": config.serving.model_dump_json()},
     )
     model = trainer.outputs["model"]
 
@@ -137,6 +165,7 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
             schema_gen,
             example_validator,
             transform,
+            *before_trainer,
             trainer,
             baseline,
             evaluator,

@@ -1,4 +1,4 @@
-"""Which model a candidate is compared with."""
+"""Which model a candidate is compared with, and which one it starts from."""
 
 from __future__ import annotations
 
@@ -43,16 +43,49 @@ class LatestOtherBlessedModel(ResolverStrategy):
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
         """Return `model` and `model_blessing` with one artifact each, or both empty; `candidate` as it came."""
-        candidates = {model.id for model in input_dict["candidate"]}
-        models = {model.id: model for model in input_dict["model"] if model.id not in candidates}
-        for blessing in _latest_first(store, input_dict["model_blessing"]):
-            model = models.get(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
-            if model is None or not _is_blessed(blessing):
-                continue
-            if fileio.exists(model.uri):
-                return {**input_dict, "model": [model], "model_blessing": [blessing]}
-            _log.warning("Blessed model %s was deleted: looking for an earlier one to compare with.", model.uri)
-        return {**input_dict, "model": [], "model_blessing": []}
+        return _latest_blessed(store, input_dict, {model.id for model in input_dict["candidate"]})
+
+
+class LatestBlessedModelOfOtherData(ResolverStrategy):
+    """Resolves the latest blessed model that was not trained on the present examples, or nothing.
+
+    So an unchanged run starts from the same model as the run before, and the Trainer is answered from cache; and no
+    model is trained on the same rows twice.
+
+    Inputs:
+      model: all models of the pipeline.
+      model_blessing: all blessings of the pipeline.
+      examples: those that are to be trained on.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Return `model` and `model_blessing` with one artifact each, or both empty; `examples` as they came."""
+        trained = _made_from(store, {artifact.id for artifact in input_dict["examples"]})
+        return _latest_blessed(store, input_dict, trained)
+
+
+def _latest_blessed(
+    store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]], without: set[int]
+) -> dict[str, list[types.Artifact]]:
+    """Return the inputs with the latest blessed model and its blessing, or with none; `without` are ids of models."""
+    models = {model.id: model for model in input_dict["model"] if model.id not in without}
+    for blessing in _latest_first(store, input_dict["model_blessing"]):
+        model = models.get(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
+        if model is None or not _is_blessed(blessing):
+            continue
+        if fileio.exists(model.uri):
+            return {**input_dict, "model": [model], "model_blessing": [blessing]}
+        _log.warning("Blessed model %s was deleted: looking for an earlier one.", model.uri)
+    return {**input_dict, "model": [], "model_blessing": []}
+
+
+def _made_from(store: mlmd.MetadataStore, inputs: set[int]) -> set[int]:
+    """Return the ids of all artifacts that an execution put out which had one of the inputs."""
+    event = metadata_store_pb2.Event
+    users = {e.execution_id for e in store.get_events_by_artifact_ids(inputs) if e.type == event.INPUT}
+    return {e.artifact_id for e in store.get_events_by_execution_ids(users) if e.type == event.OUTPUT}
 
 
 def _is_blessed(blessing: types.Artifact) -> bool:

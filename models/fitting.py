@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,11 +14,15 @@ from models.archetypes.closed_form import ClosedFormModel, Interactions
 from models.archetypes.graph import GraphModel
 from models.archetypes.rating import RatingModel
 from models.archetypes.retrieval import SequenceModel
+from models.building import build as build
+from models.checkpoints import Checkpoints
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.objectives import Objective, PositionObjective, RetrievalObjective, RowObjective
 from models.registry import ModelParams
 from models.training import History, train
 from models.training_data import Rows, TrainingData
+from models.training_logs import TrainingLogs
+from models.warm_start import Keys, TrainedWeights, start_from
 from settings.errors import DataError
 from settings.training import Loss, TrainingSettings
 
@@ -22,8 +30,31 @@ from settings.training import Loss, TrainingSettings
 FULL_SOFTMAX_ITEMS = 20_000
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a training has around it, beside its data; by default one device and nothing on disk.
+
+    Attributes:
+      strategy: the devices that share a batch.
+      checkpoints: where a training that was killed goes on from.
+      logs: hear of every epoch.
+      keys: what ids and catalogue positions stand for, where there is a base.
+      base: weights to start from.
+    """
+
+    strategy: tf.distribute.Strategy = field(default_factory=tf.distribute.get_strategy)
+    checkpoints: Checkpoints | None = None
+    logs: TrainingLogs | None = None
+    keys: Mapping[str, Keys] = field(default_factory=dict)
+    base: TrainedWeights | None = None
+
+
 def fit(
-    params: ModelParams, settings: TrainingSettings, space: FeatureSpace, data: TrainingData
+    params: ModelParams,
+    settings: TrainingSettings,
+    space: FeatureSpace,
+    data: TrainingData,
+    around: Surroundings | None = None,
 ) -> tuple[keras.Model, History]:
     """Return the trained model and what happened in training; the same for the same arguments and seed.
 
@@ -32,12 +63,39 @@ def fit(
       settings: how to train it.
       space: fields of the data.
       data: train and eval rows and the catalogue.
+      around: devices, files and the model to start from.
 
     Raises:
       ConfigError: the model does not fit the features, or the loss not the task.
       DataError: nothing to train on, or nothing to stop by.
     """
+    around = around or Surroundings()
     keras.utils.set_random_seed(settings.seed)
+    with computing_in(settings.precision), around.strategy.scope():
+        model, history = _fitted(params, settings, space, data, around)
+    if settings.precision == "float32" and not settings.replicated:
+        return model, history
+    # What is exported is of one device, in float32.
+    plain = build(params, space)
+    plain.set_weights(model.get_weights())
+    return plain, history
+
+
+@contextmanager
+def computing_in(precision: str) -> Iterator[None]:
+    """Build and call layers with another precision inside the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _fitted(
+    params: ModelParams, settings: TrainingSettings, space: FeatureSpace, data: TrainingData, around: Surroundings
+) -> tuple[keras.Model, History]:
+    """Return the trained model, in the precision and on the devices of training."""
     model = build(params, space)
     train_rows = _usable(data.train, params, len(data.catalogue))
     if not len(train_rows):
@@ -53,22 +111,17 @@ def fit(
             f"eval split: none of its {len(data.eval)} rows can stop the training of {params.name!r}: "
             f"{_WANTED[params.task]}. Give the eval split a larger share, or set training.early_stopping_patience=0"
         )
+    if around.base is not None:
+        start_from(around.base, model, params, space, around.keys)
     if isinstance(model, RatingModel):
         model.mean_rating.assign(float(train_rows.rating.mean()))
     objective = _objective(model, params, settings, space, data, train_rows, eval_rows)
-    if not isinstance(model, GraphModel):
-        return model, train(model, objective, settings)
-    model.enter_graph(train_rows.features)
-    history = train(model, objective, settings)
-    model.leave_graph()
+    if isinstance(model, GraphModel):
+        model.enter_graph(train_rows.features)
+    history = train(model, objective, settings, around.strategy, around.checkpoints, around.logs)
+    if isinstance(model, GraphModel):
+        model.leave_graph()
     return model, history
-
-
-def build(params: ModelParams, space: FeatureSpace) -> keras.Model:
-    """Return the untrained model with all its weights created."""
-    model = params.build(space)
-    model({name: tf.constant(values) for name, values in space.sample(2).items()})
-    return model
 
 
 _WANTED = {

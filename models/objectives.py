@@ -45,9 +45,9 @@ class RowObjective:
 
     def loss(self, model: keras.Model, batch: dict[str, Any], training: bool) -> tuple[Any, Any]:
         """Return the summed loss, with the model's penalty in training, and the number of rows."""
-        values = self._loss(model(batch, training=training), batch[LABEL])
+        values = self._loss(in_float32(model(batch, training=training)), batch[LABEL])
         if training and hasattr(model, "penalty"):
-            values = values + model.penalty(batch)
+            values = values + in_float32(model.penalty(batch))
         return ops.sum(values), ops.cast(ops.shape(values)[0], values.dtype)
 
 
@@ -97,7 +97,7 @@ class RetrievalObjective:
         query = model.encode_query(batch, training=training)
         values = self.against_others(model, query, batch[CATALOGUE_INDEX], training)
         if training and hasattr(model, "penalty"):
-            values = values + model.penalty(batch)
+            values = values + in_float32(model.penalty(batch))
         return ops.sum(values), ops.cast(ops.shape(values)[0], values.dtype)
 
     def against_others(self, model: RetrievalModel, query: Any, positive: Any, training: bool) -> Any:
@@ -111,20 +111,21 @@ class RetrievalObjective:
         """
         if self.name == "softmax":
             candidate = model.encode_candidate(self.items, training=training)
-            return losses.softmax(model.score(query, candidate), positive)
+            return losses.softmax(in_float32(model.score(query, candidate)), positive)
         if self.name == "in_batch_softmax":
             return self._in_batch(model, query, positive, training)
         drawn = keras.random.randint((self.num_negatives,), 0, self.num_items, seed=self.seeds)
-        negatives = model.score(query, self._encode(model, drawn, training))  # (num_rows, num_negatives)
+        negatives = in_float32(model.score(query, self._encode(model, drawn, training)))  # (num_rows, num_negatives)
         if self.name == "sampled_softmax":
             negatives = negatives + float(np.log(self.num_items / self.num_negatives))
         negatives = removed(negatives, ops.cast(drawn, positive.dtype)[None, :] == positive[:, None])
-        own = model.score_pairs(query, self._encode(model, positive, training))
+        own = in_float32(model.score_pairs(query, self._encode(model, positive, training)))
         return losses.WITH_NEGATIVES[self.name](own, negatives)
 
     def _in_batch(self, model: RetrievalModel, query: Any, positive: Any, training: bool) -> Any:
         """Return the loss against the batch's own items."""
-        logits = model.score(query, self._encode(model, positive, training)) - ops.take(self.log_share, positive)[None]
+        logits = in_float32(model.score(query, self._encode(model, positive, training)))
+        logits = logits - ops.take(self.log_share, positive)[None]
         row = ops.arange(ops.shape(positive)[0])
         # Not keras_rs.layers.RemoveAccidentalHits: 0.4.0 adds 1e-40 to the scores it should remove.
         same = ops.logical_and(positive[:, None] == positive[None, :], row[:, None] != row[None, :])
@@ -177,6 +178,11 @@ class PositionObjective(RetrievalObjective):
         counted = ops.cast(targets >= 0, "float32")
         values = self.against_others(model, query, ops.maximum(targets, 0), training)
         return ops.sum(values * counted), ops.sum(counted)
+
+
+def in_float32(scores: Any) -> Any:
+    """Return the scores in the precision of losses, whatever the model computes in."""
+    return ops.cast(scores, "float32")
 
 
 def removed(logits: Any, hits: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from settings.features import FeatureRecord
 from settings.section import Section
 from settings.training import Loss
+from settings.tuning import Between, Choice, Range, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 Task = Literal["retrieval", "ranking", "rating"]
 # Folders of `models/` whose modules hold registered classes.
 FAMILIES = ("baselines", "rating", "retrieval", "sequential", "ranking")
+
+# Ranges of the hyperparameters that many models have.
+COMMON_RANGES: dict[str, Range] = {
+    "embedding_dim": Choice(values=(16, 32, 64, 128)),
+    "dropout": Between(low=0.0, high=0.5),
+}
 
 _REGISTRY: dict[str, type[ModelParams]] = {}
 Params = TypeVar("Params", bound="ModelParams")
@@ -38,6 +45,8 @@ class ModelParams(Section):
       needs: kinds of features without which the model has nothing to work on, for example `("sequence",)`.
       ids: columns that have to be a categorical feature: `user_id`, of the query, or `item_id`, of the candidate.
       towers: those that need a feature, whichever: `query`, `candidate`.
+      trained: whether gradients train it; False: it is computed from the data at once.
+      search: ranges of its hyperparameters for a `tuning` section that names none, beside those of `COMMON_RANGES`.
     """
 
     name: str
@@ -46,10 +55,17 @@ class ModelParams(Section):
     needs: ClassVar[tuple[str, ...]] = ()
     ids: ClassVar[tuple[str, ...]] = ()
     towers: ClassVar[tuple[str, ...]] = ()
+    trained: ClassVar[bool] = True
+    search: ClassVar[SearchSpace] = {}
 
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the untrained Keras model over the fields of `space`."""
         raise NotImplementedError
+
+    @classmethod
+    def declared_ranges(cls) -> dict[str, Range]:
+        """Return the ranges in which a search looks for better hyperparameters."""
+        return {name: values for name, values in COMMON_RANGES.items() if name in cls.model_fields} | dict(cls.search)
 
     def auto_loss(self) -> Loss | None:
         """Return what `training.loss: auto` means for this model; None: what its task and catalogue suggest."""

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from models.checkpoints import Checkpoints
+from models.distribution import TF_CONFIG, is_chief, make_strategy
+from models.example_parser import ExampleParser
 from models.feature_space import FeatureSpace
-from models.fitting import fit
-from models.registry import parse_params
-from models.training_data import TrainingData, read_catalogue, read_rows, read_users
+from models.fitting import Surroundings, fit
+from models.registry import ModelParams, parse_params
+from models.search_space import with_values
+from models.training_data import TrainingData, Users, read_catalogue, read_rows, read_users
+from models.training_logs import TrainingLogs
+from models.warm_start import CATALOGUE, Keys, TrainedWeights
+from models.workers import run_workers
 from serving.servable import Servable, save
 from settings.errors import DataError
 from settings.features import FeatureList
 from settings.serving import ServingSettings
 from settings.training import TrainingSettings
+from transforms.vocabulary import vocabulary_keys
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -26,12 +37,32 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What the files given to a Trainer or a Tuner hold.
+
+    Attributes:
+      data: train and eval rows and the catalogue.
+      space: their fields.
+      parser: of raw rows.
+      users: the users' state.
+      keys: what ids and catalogue positions stand for.
+    """
+
+    data: TrainingData
+    space: FeatureSpace
+    parser: ExampleParser
+    users: Users
+    keys: Mapping[str, Keys]
+
+
 def run_fn(fn_args: FnArgs) -> None:
     """Train and export.
 
     Reads `features`, `model`, `training` and, where it is there, `serving`, each JSON, from `custom_config`, the train
-    and eval files, and beside the train files the splits `items` and `users`. Writes the SavedModel to
-    `serving_model_dir` and `history.json` to `model_run_dir`.
+    and eval files, and beside the train files the splits `items` and `users`; what a Tuner found best, from
+    `hyperparameters`; and the model to start from, `base_model`. Writes the SavedModel to `serving_model_dir`, beside
+    it the weights that a later training may start from, and `history.json` and logs for TensorBoard to `model_run_dir`.
 
     Args:
       fn_args: from TFX's Trainer.
@@ -40,10 +71,59 @@ def run_fn(fn_args: FnArgs) -> None:
       ConfigError: the model or loss does not fit the features or the task.
       DataError: a split lacks what the model is trained on.
     """
-    settings = {key: json.loads(fn_args.custom_config[key]) for key in ("features", "model", "training")}
-    records = FeatureList.model_validate({"records": settings["features"]}).records
-    params, training = parse_params(settings["model"]), TrainingSettings.model_validate(settings["training"])
+    params, training = configured(fn_args.custom_config, getattr(fn_args, "hyperparameters", None))
+    if training.workers > 1 and TF_CONFIG not in os.environ:
+        run_workers(fn_args, training.workers)
+        return
+    # Before anything else of TensorFlow, as several workers need it.
+    strategy = make_strategy(training)
+    inputs = read_inputs(fn_args)
+    checkpoints = _checkpoints(fn_args, training, strategy)
+    writes = is_chief(strategy)
+    logs = TrainingLogs(f"{fn_args.model_run_dir}/tensorboard") if training.tensorboard and writes else None
+    around = Surroundings(strategy, checkpoints, logs, inputs.keys, _base(fn_args))
+    model, history = fit(params, training, inputs.space, inputs.data, around)
+    if logs:
+        logs.close()
+    if not writes:
+        return
+    tf.io.gfile.makedirs(fn_args.model_run_dir)
+    with tf.io.gfile.GFile(f"{fn_args.model_run_dir}/history.json", "w") as file:
+        file.write(json.dumps(asdict(history), indent=2))
+    if history.epochs:
+        TrainedWeights.of(params, model, inputs.keys).save(_weights_path(fn_args.serving_model_dir))
     serving = ServingSettings.model_validate_json(fn_args.custom_config.get("serving", "{}"))
+    data = inputs.data
+    servable = Servable(
+        params.task, model, inputs.space, inputs.parser, data.catalogue, inputs.users, data.train, serving
+    )
+    save(servable, fn_args.serving_model_dir)
+    if checkpoints:
+        checkpoints.clear()
+
+
+def configured(
+    custom_config: Mapping[str, str], hyperparameters: Mapping[str, Any] | None = None
+) -> tuple[ModelParams, TrainingSettings]:
+    """Return the model's hyperparameters and how to train it, a Tuner's best values in place of the configured ones.
+
+    Args:
+      custom_config: `model` and `training`, each JSON.
+      hyperparameters: what the Tuner wrote; None: there was none.
+    """
+    model, training = json.loads(custom_config["model"]), json.loads(custom_config["training"])
+    if hyperparameters:
+        model, training = with_values(model, training, hyperparameters["values"])
+    return parse_params(model), TrainingSettings.model_validate(training)
+
+
+def read_inputs(fn_args: FnArgs) -> Inputs:
+    """Read all files.
+
+    Raises:
+      DataError: a split lacks files or rows.
+    """
+    records = FeatureList.model_validate({"records": json.loads(fn_args.custom_config["features"])}).records
     tft_output = tft.TFTransformOutput(fn_args.transform_output)
     train_files = _files(fn_args.train_files)
     catalogue, parser = read_catalogue(_files(_siblings(fn_args.train_files, "items")), tft_output)
@@ -51,13 +131,37 @@ def run_fn(fn_args: FnArgs) -> None:
     data = TrainingData(read_rows(train_files, parser), read_rows(_files(fn_args.eval_files), parser), catalogue)
     space = FeatureSpace.from_transform(records, tft_output, num_items=len(catalogue))
     _LOG.info("%d train rows, %d eval rows, %d items", len(data.train), len(data.eval), len(catalogue))
+    keys = {name: Keys(*tokens) for name, tokens in vocabulary_keys(records, tft_output).items()}
+    return Inputs(data, space, parser, users, keys | {CATALOGUE: Keys(catalogue.item_ids.tolist())})
 
-    model, history = fit(params, training, space, data)
-    tf.io.gfile.makedirs(fn_args.model_run_dir)
-    with tf.io.gfile.GFile(f"{fn_args.model_run_dir}/history.json", "w") as file:
-        file.write(json.dumps(asdict(history), indent=2))
-    servable = Servable(params.task, model, space, parser, catalogue, users, data.train, serving)
-    save(servable, fn_args.serving_model_dir)
+
+def _checkpoints(fn_args: FnArgs, training: TrainingSettings, strategy: tf.distribute.Strategy) -> Checkpoints | None:
+    """Return where this very training saves its state: a run that is started again has other output folders."""
+    if training.checkpoint_minutes is None:
+        return None
+    names = ("custom_config", "train_files", "eval_files", "transform_output", "base_model", "hyperparameters")
+    asked = {name: getattr(fn_args, name, None) for name in names}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    # TFX keeps the outputs of a node below one folder: <root>/Trainer/model_run/<execution>.
+    node = os.path.dirname(os.path.dirname(fn_args.model_run_dir.rstrip("/")))
+    return Checkpoints(f"{node}/checkpoints/{digest[:32]}", training.checkpoint_minutes, is_chief(strategy))
+
+
+def _base(fn_args: FnArgs) -> TrainedWeights | None:
+    """Return the weights of the model to start from, or None."""
+    base_model = getattr(fn_args, "base_model", None)
+    if base_model is None:
+        return None
+    path = _weights_path(base_model)
+    if not tf.io.gfile.exists(path):
+        _LOG.warning("warm start: %s was exported without weights to start from", base_model)
+        return None
+    return TrainedWeights.load(path)
+
+
+def _weights_path(serving_model_dir: str) -> str:
+    """Return the file of the weights: in the model's artifact, but outside of what is served."""
+    return f"{os.path.dirname(serving_model_dir.rstrip('/'))}/warm_start/weights.npz"
 
 
 def _files(patterns: list[str]) -> list[str]:

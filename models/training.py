@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.checkpoints import Checkpoints, Position, random_states
+from models.distribution import shares
 from models.objectives import Objective
+from models.optimization import make_optimizer
 from models.training_data import Arrays
+from models.training_logs import TrainingLogs
 from settings.training import TrainingSettings
 
 PROGRESS = logging.getLogger("shortlist.progress")
@@ -22,13 +26,17 @@ _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REPORTS = 0.25
 _EVAL_BATCH = 2048
 
+# Row numbers in, summed loss and its divisor out.
+Step = Callable[[Any], tuple[Any, Any]]
+
 
 @dataclass
 class History:
     """What happened in training.
 
     Attributes:
-      epochs: for each its number, `loss`, `val_loss` (where there are eval rows) and `seconds`.
+      epochs: for each its number, `loss`, `val_loss` (where there are eval rows) and `seconds`; `learning_rate` where
+        it changes.
       best_epoch: the epoch whose weights were kept; 0 where nothing was trained by epochs.
       examples_per_second: train rows a second, without evaluation.
     """
@@ -38,38 +46,60 @@ class History:
     examples_per_second: float = 0.0
 
 
-def train(model: keras.Model, objective: Objective, settings: TrainingSettings) -> History:
+def train(
+    model: keras.Model,
+    objective: Objective,
+    settings: TrainingSettings,
+    strategy: tf.distribute.Strategy | None = None,
+    checkpoints: Checkpoints | None = None,
+    logs: TrainingLogs | None = None,
+) -> History:
     """Train in place, and leave the weights of the epoch with the lowest eval loss.
 
     Without eval rows, all epochs are trained and the last weights stay. A loss that is no number ends training with a
     warning, so that the gate can refuse the model with its reason.
 
     Args:
-      model: built.
+      model: built, in the scope of the strategy.
       objective: rows and loss.
       settings: epochs, batch size, optimizer, patience, seed.
+      strategy: the devices that share a batch; None: one device.
+      checkpoints: where a training that was killed goes on from; it then ends with the same weights.
+      logs: hear of every epoch.
     """
-    history = History()
-    optimizer = _optimizer(settings)
-    optimizer.build(model.trainable_variables)
-    step = _train_step(model, objective, optimizer)
-    evaluate = _eval_step(model, objective)
+    strategy = strategy or tf.distribute.get_strategy()
     num_rows, num_eval_rows = _num_rows(objective.train), _num_rows(objective.eval)
+    optimizer = make_optimizer(settings, math.ceil(num_rows / settings.batch_size), strategy.num_replicas_in_sync)
+    optimizer.build(model.trainable_variables)
+    step = _train_step(model, objective, optimizer, settings, strategy)
+    evaluate = _eval_step(model, objective, strategy)
+
+    variables = [*model.variables, *optimizer.variables, *random_states(objective)]
+    restored = checkpoints.restore(variables) if checkpoints else None
+    position, best_weights = restored or (Position(), None)
+    if restored:
+        _LOG.info("training goes on in epoch %d after step %d", position.epoch, position.step)
+
+    def save_when_due() -> None:
+        if checkpoints and checkpoints.is_due():
+            checkpoints.save(position, variables, best_weights)
+
     shuffle = np.random.default_rng(settings.seed)
-    best, best_weights, train_seconds = math.inf, None, 0.0
     for epoch in range(1, settings.epochs + 1):
-        start = time.perf_counter()
         order = shuffle.permutation(num_rows)
-        loss = _epoch(step, order, settings, epoch)
-        seconds = time.perf_counter() - start
-        train_seconds += seconds
-        record = {"epoch": epoch, "loss": loss, "seconds": round(seconds, 3)}
-        history.epochs.append(record)
-        watched = loss
+        if epoch < position.epoch:
+            continue
+        _finish_epoch(step, order, settings, strategy.num_replicas_in_sync, position, save_when_due)
+        record = {"epoch": epoch, "loss": _mean([position.totals]), "seconds": round(position.seconds, 3)}
+        if settings.learning_rate_schedule != "constant" or settings.warmup_epochs:
+            record["learning_rate"] = float(optimizer.learning_rate)
+        watched = record["loss"]
         if num_eval_rows:
-            watched = record["val_loss"] = _mean(
-                evaluate(batch) for batch in _slices(np.arange(num_eval_rows), _EVAL_BATCH)
-            )
+            batches = _slices(np.arange(num_eval_rows), _EVAL_BATCH)
+            watched = record["val_loss"] = _mean([evaluate(batch) for batch in batches])
+        position.epochs.append(record)
+        if logs:
+            logs.epoch(record)
         _LOG.info("epoch %d: %s", epoch, record)
         if not math.isfinite(watched):
             _LOG.warning(
@@ -77,79 +107,129 @@ def train(model: keras.Model, objective: Objective, settings: TrainingSettings) 
             )
             break
         if not num_eval_rows:
-            history.best_epoch = epoch
-        elif watched < best:
-            best, best_weights, history.best_epoch = watched, model.get_weights(), epoch
-        elif settings.early_stopping_patience and epoch - history.best_epoch >= settings.early_stopping_patience:
+            position.best_epoch = epoch
+        elif position.best is None or watched < position.best:
+            position.best, best_weights, position.best_epoch = watched, model.get_weights(), epoch
+        elif settings.early_stopping_patience and epoch - position.best_epoch >= settings.early_stopping_patience:
             break
+        position.begin(epoch + 1)
+        save_when_due()
     if best_weights is not None:
         model.set_weights(best_weights)
-    history.examples_per_second = num_rows * len(history.epochs) / max(train_seconds, 1e-9)
-    return history
+    seconds = sum(record["seconds"] for record in position.epochs)
+    return History(position.epochs, position.best_epoch, num_rows * len(position.epochs) / max(seconds, 1e-9))
 
 
-def _epoch(step: Callable[[Any], Any], order: np.ndarray, settings: TrainingSettings, epoch: int) -> float:
-    """Train one pass over the rows in the given order; return the mean loss."""
+def _finish_epoch(
+    step: Step,
+    order: np.ndarray,
+    settings: TrainingSettings,
+    num_replicas: int,
+    position: Position,
+    save_when_due: Callable[[], None],
+) -> None:
+    """Train on the rows that the epoch has left, in the given order; keep `position` up to date."""
     steps = math.ceil(len(order) / settings.batch_size)
-    reported = 0.0
+    reported, began = 0.0, time.perf_counter()
     totals: list[tuple[Any, Any]] = []
-    for number, batch in enumerate(_slices(order, settings.batch_size), start=1):
-        totals.append(step(batch))
-        if number == steps or time.perf_counter() - reported > _SECONDS_BETWEEN_REPORTS:
+
+    def settle() -> None:
+        """Enter what was done into the position; waits for the device, so not after every step."""
+        nonlocal began
+        position.totals = _sums([position.totals, *totals])
+        totals.clear()
+        now = time.perf_counter()
+        position.seconds, began = position.seconds + now - began, now
+
+    for batch in _slices(order[position.step * settings.batch_size :], settings.batch_size):
+        # Every replica needs a row: the last batch may be too small for all, so its rows are taken again.
+        totals.append(step(batch if len(batch) >= num_replicas else np.resize(batch, num_replicas)))
+        position.step += 1
+        if position.step == steps or time.perf_counter() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.perf_counter()
-            total, weight = totals[-1]
-            event = {"kind": "epoch", "epoch": epoch, "epochs": settings.epochs, "step": number, "steps": steps}
-            event["loss"] = float(total) / max(float(weight), 1.0)
-            PROGRESS.info("epoch %d step %d", epoch, number, extra={"progress": event})
-    return _mean(iter(totals))
+            event = {"kind": "epoch", "epoch": position.epoch, "epochs": settings.epochs}
+            event |= {"step": position.step, "steps": steps, "loss": _mean(totals[-1:])}
+            PROGRESS.info("epoch %d step %d", position.epoch, position.step, extra={"progress": event})
+            settle()
+            save_when_due()
+    settle()
 
 
 def _train_step(
-    model: keras.Model, objective: Objective, optimizer: keras.optimizers.Optimizer
-) -> Callable[[Any], Any]:
-    """Return the compiled step: row numbers in, summed loss and its divisor out."""
+    model: keras.Model,
+    objective: Objective,
+    optimizer: keras.optimizers.Optimizer,
+    settings: TrainingSettings,
+    strategy: tf.distribute.Strategy,
+) -> Step:
+    """Return the compiled step, which trains on a batch."""
     rows = {name: tf.constant(values) for name, values in objective.train.items()}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
-    def step(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def train_on(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch = {name: tf.gather(values, numbers) for name, values in rows.items()}
         variables = model.trainable_variables
         with tf.GradientTape() as tape:
             total, weight = objective.loss(model, batch, training=True)
-            loss = total / tf.maximum(weight, 1.0)
+            # Divided by the weight of the whole batch: the replicas' gradients, summed, are then those of one device.
+            weight = _summed(tf.stop_gradient(weight), strategy)
+            loss = optimizer.scale_loss(total / tf.maximum(weight, 1.0))
         gradients = tape.gradient(loss, [variable.value for variable in variables])
+        if settings.gradient_clip_norm:
+            # Keras clips no tf.IndexedSlices.
+            gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         optimizer.apply(gradients, variables)
-        return total, weight
+        return _summed(total, strategy), weight
 
-    return step
+    return _compiled(train_on, strategy, settings.jit)
 
 
-def _eval_step(model: keras.Model, objective: Objective) -> Callable[[Any], Any]:
-    """Return the compiled loss of eval rows: row numbers in, summed loss and its divisor out."""
+def _eval_step(model: keras.Model, objective: Objective, strategy: tf.distribute.Strategy) -> Step:
+    """Return the compiled loss of eval rows."""
     rows = {name: tf.constant(values) for name, values in objective.eval.items()}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
     def evaluate(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch = {name: tf.gather(values, numbers) for name, values in rows.items()}
         total, weight = objective.loss(model, batch, training=False)
+        return _summed(total, strategy), _summed(weight, strategy)
+
+    return _compiled(evaluate, strategy)
+
+
+def _compiled(function: Step, strategy: tf.distribute.Strategy, jit: bool = False) -> Step:
+    """Return the function as a graph; several replicas share the rows, and all return the same."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], jit_compile=jit or None)
+    def graph(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if strategy.num_replicas_in_sync == 1:
+            return function(numbers)
+        outputs = strategy.run(lambda: function(shares(numbers, strategy)))
+        total, weight = (strategy.experimental_local_results(output)[0] for output in outputs)
         return total, weight
 
-    return evaluate
+    return graph
 
 
-def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
-    kinds = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad, "sgd": keras.optimizers.SGD}
-    return kinds[settings.optimizer](learning_rate=settings.learning_rate)
+def _summed(value: tf.Tensor, strategy: tf.distribute.Strategy) -> tf.Tensor:
+    """Return the sum over all replicas."""
+    if strategy.num_replicas_in_sync == 1:
+        return value
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
 def _slices(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
     return (order[start : start + size] for start in range(0, len(order), size))
 
 
-def _mean(totals: Iterator[tuple[Any, Any]]) -> float:
-    """Return the sum of the losses over the sum of their divisors."""
+def _sums(totals: Sequence[tuple[Any, Any]]) -> tuple[float, float]:
+    """Return the sum of the losses and the sum of their divisors."""
     sums = np.sum([(float(total), float(weight)) for total, weight in totals], axis=0)
-    return float(sums[0] / max(sums[1], 1.0))
+    return float(sums[0]), float(sums[1])
+
+
+def _mean(totals: Sequence[tuple[Any, Any]]) -> float:
+    """Return the sum of the losses over the sum of their divisors."""
+    total, weight = _sums(totals)
+    return total / max(weight, 1.0)
 
 
 def _num_rows(rows: Arrays) -> int:

@@ -21,13 +21,15 @@ class NodeEvent:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where training stands. Counts start at 1; `loss` is the running mean of the epoch."""
+    """Where training stands. Counts start at 1; `loss` is the running mean of the epoch; `trial` 0: none."""
 
     epoch: int
     epochs: int
     step: int = 0
     steps: int = 0
     loss: float | None = None
+    trial: int = 0
+    trials: int = 0
 
 
 Listener = Callable[[NodeEvent], None]

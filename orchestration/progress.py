@@ -22,6 +22,7 @@ from reporting.durations import clock
 TRAINING_LOGGER = "shortlist.progress"
 _MARKS = {"complete": ("✓", "green"), "cached": ("≡", "cyan"), "failed": ("✗", "bold red"), "waiting": ("·", "dim")}
 _WORDS = {"complete": "done"}
+_FIELDS = ("epoch", "epochs", "step", "steps", "loss", "trial", "trials")
 
 
 class Progress(Protocol):
@@ -66,7 +67,7 @@ class PlainProgress:
 
     def training(self, progress: TrainingProgress) -> None:
         """See `Progress`; one line an epoch."""
-        if self._last is not None and progress.epoch != self._last.epoch:
+        if self._last is not None and (progress.trial, progress.epoch) != (self._last.trial, self._last.epoch):
             self._flush_epoch()
         self._last = progress
 
@@ -143,11 +144,13 @@ class LiveProgress:
 
     def _bar(self, name: str) -> RenderableType:
         progress = self._training
-        if progress is None or name != "Trainer":
+        if progress is None or name not in ("Trainer", "Tuner"):
             return ""
         bar = Table.grid(padding=(0, 1))
         within = progress.step / progress.steps if progress.steps else 1.0
         done = (progress.epoch - 1 + within) / max(progress.epochs, 1)
+        if progress.trial:
+            done = (progress.trial - 1 + done) / progress.trials
         words = Text(describe_training(progress), "dim", no_wrap=True, overflow="ellipsis")
         bar.add_row(ProgressBar(total=1.0, completed=done, width=16), words)
         return bar
@@ -160,7 +163,8 @@ def describe_training(progress: TrainingProgress) -> str:
       >>> describe_training(TrainingProgress(epoch=3, epochs=20, step=7, steps=40, loss=0.51234))
       'epoch 3/20, step 7/40, loss 0.5123'
     """
-    text = f"epoch {progress.epoch}/{progress.epochs}"
+    text = f"trial {progress.trial}/{progress.trials}, " if progress.trial else ""
+    text += f"epoch {progress.epoch}/{progress.epochs}"
     if progress.steps:
         text += f", step {progress.step}/{progress.steps}"
     return text if progress.loss is None else f"{text}, loss {progress.loss:.4f}"
@@ -199,7 +203,7 @@ class _TrainingHandler(logging.Handler):
         fields = getattr(record, "progress", None)
         if not isinstance(fields, dict) or "epoch" not in fields:
             return
-        known = {key: fields[key] for key in ("epoch", "epochs", "step", "steps", "loss") if key in fields}
+        known = {key: fields[key] for key in _FIELDS if key in fields}
         self._display.training(TrainingProgress(**{"epochs": fields["epoch"], **known}))
 
 

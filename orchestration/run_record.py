@@ -12,7 +12,17 @@ from typing import Any
 from orchestration.events import NodeEvent
 from orchestration.metadata_reader import StoredArtifact, StoredExecution
 from orchestration.verdict import verdict
-from reporting.summary import GateRecord, MetricRecord, NodeRecord, NodeState, SplitRecord, Summary, TrainingRecord
+from reporting.summary import (
+    GateRecord,
+    MetricRecord,
+    NodeRecord,
+    NodeState,
+    SplitRecord,
+    Summary,
+    TrainingRecord,
+    TrialRecord,
+    TuningRecord,
+)
 from settings.config import Config
 
 
@@ -70,6 +80,7 @@ def build_summary(facts: RunFacts, executions: Mapping[str, StoredExecution]) ->
         quarantined=data.get("quarantined"),
         nodes=tuple(_node(name, facts, executions.get(name)) for name in facts.upstream),
         training=_training(executions),
+        tuning=_tuning(executions),
         metrics=tuple(MetricRecord.model_validate(row) for row in _json(blessing, "metrics.json") or ()),
         gate=tuple(GateRecord.model_validate(row) for row in _json(blessing, "gate.json") or ()),
         blessed=blessed,
@@ -109,6 +120,16 @@ def _node(name: str, facts: RunFacts, execution: StoredExecution | None) -> Node
 def _training(executions: Mapping[str, StoredExecution]) -> TrainingRecord | None:
     history = _json(_artifact(executions, "Trainer", "model_run"), "history.json")
     return None if history is None else TrainingRecord.model_validate(history)
+
+
+def _tuning(executions: Mapping[str, StoredExecution]) -> TuningRecord | None:
+    rows = _json(_artifact(executions, "Tuner", "tuner_results"), "tuner_results.json")
+    if not rows:
+        return None
+    trials = (
+        TrialRecord(loss=row["score"], values={key: value for key, value in row.items() if "." in key}) for row in rows
+    )
+    return TuningRecord(trials=tuple(trials))
 
 
 def _artifact(executions: Mapping[str, StoredExecution], node: str, key: str) -> StoredArtifact | None:

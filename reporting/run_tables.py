@@ -24,7 +24,7 @@ from reporting.comparison import (
 )
 from reporting.durations import clock
 from reporting.outcome import next_command, outcome
-from reporting.summary import MetricRecord, Summary
+from reporting.summary import MetricRecord, Summary, TuningRecord
 from reporting.terminal import widen
 
 _STYLES = {"good": "bold green", "warning": "bold yellow", "bad": "bold red"}
@@ -45,6 +45,9 @@ def print_run(
       replay: options that reach the same configuration, for the suggested command.
     """
     widen(out)
+    if summary.tuning is not None:
+        out.print()
+        out.print(tuning_table(summary.tuning))
     if summary.metrics:
         out.print()
         out.print(metrics_table(summary))
@@ -69,6 +72,20 @@ def print_run(
     for label, value in lines:
         stream.print(Text(f"  {label:<13}{value}"), soft_wrap=True)
     stream.print(Text.assemble(f"\n  {why}:\n    ", (command, "bold cyan")), soft_wrap=True)
+
+
+def tuning_table(tuning: TuningRecord) -> Table:
+    """Return the trials, the best first."""
+    names = list(tuning.trials[0].values)
+    table = _table("Tuning: the first row's values trained the model", "rank")
+    for name in names:
+        table.add_column(escape(name), justify="right")
+    table.add_column("eval loss", justify="right", no_wrap=True)
+    for rank, trial in enumerate(tuning.trials, start=1):
+        values = (trial.values[name] for name in names)
+        cells = [number(value) if isinstance(value, int | float) else escape(str(value)) for value in values]
+        table.add_row(str(rank), *cells, number(trial.loss))
+    return table
 
 
 def metrics_table(summary: Summary) -> Table:

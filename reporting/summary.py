@@ -87,6 +87,19 @@ class TrainingRecord(Record):
     examples_per_second: Number = Field(None, description="Training examples a second.")
 
 
+class TrialRecord(Record):
+    """One trial of the search for hyperparameters."""
+
+    values: dict[str, Any] = Field(description="By `model.<hyperparameter>` or `training.<key>`.")
+    loss: Number = Field(description="The lowest eval loss of its epochs.")
+
+
+class TuningRecord(Record):
+    """What the Tuner tried; the first trial's values trained the model."""
+
+    trials: tuple[TrialRecord, ...] = Field(description="The best first; trials that failed are left out.")
+
+
 class ErrorRecord(Record):
     """What ended the run early."""
 
@@ -112,6 +125,7 @@ class Summary(Record):
     quarantined: int | None = Field(None, description="Input rows set aside as malformed.")
     nodes: tuple[NodeRecord, ...] = Field((), description="All nodes, in an order in which each follows its inputs.")
     training: TrainingRecord | None = Field(None, description="Null where nothing was trained.")
+    tuning: TuningRecord | None = Field(None, description="Null where no hyperparameters were searched.")
     metrics: tuple[MetricRecord, ...] = Field((), description="Empty where nothing was evaluated.")
     gate: tuple[GateRecord, ...] = Field((), description="Empty where nothing was evaluated.")
     blessed: bool | None = Field(None, description="The gate's verdict; null: it did not come to one.")

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 
 from evaluation.metric_table import check_gate
 from models.registry import ModelParams, parse_params
+from models.search_space import search_space
 from settings.data import DataSettings
 from settings.errors import ConfigError
 from settings.evaluation import EvaluationSettings, GateSettings
@@ -20,6 +21,7 @@ from settings.runtime import BeamSettings, PushSettings
 from settings.section import Section
 from settings.serving import ServingSettings
 from settings.training import TrainingSettings
+from settings.tuning import TuningSettings
 
 
 class Config(Section):
@@ -30,6 +32,7 @@ class Config(Section):
     features: tuple[Feature, ...] = Field(min_length=1)
     model: Annotated[SerializeAsAny[ModelParams], BeforeValidator(parse_params)]
     training: TrainingSettings = TrainingSettings()
+    tuning: TuningSettings | None = Field(None, description="Search for hyperparameters before training; empty: none.")
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
     serving: ServingSettings = ServingSettings()
@@ -46,6 +49,13 @@ class Config(Section):
                 "gate: has no threshold, so nothing could ever be refused. Expected at least one entry in "
                 "gate.floors or a gate.popularity_metric, for example popularity_metric: ndcg@10"
             )
+        if self.training.warm_start and not self.model.trained:
+            raise ValueError(
+                f"training.warm_start: model {self.model.name!r} is computed from the data at once and starts from "
+                "nothing. Expected a model that is trained; leave warm_start out"
+            )
+        if self.tuning is not None:
+            search_space(self.model, self.training, self.tuning)
         check_gate(self.gate, self.model.task, self.evaluation)
         return self
 

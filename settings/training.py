@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from settings.errors import ConfigError
 from settings.section import Section
@@ -33,7 +33,65 @@ class TrainingSettings(Section):
     )
     num_negatives: int = Field(128, ge=1, description="Negatives a step, where the loss samples them.")
     early_stopping_patience: int = Field(3, ge=0, description="Epochs without a better eval loss; 0: never stop early.")
+    learning_rate_schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="How the step size falls to 0 by the last of all epochs; constant: not at all."
+    )
+    warmup_epochs: float = Field(0.0, ge=0, description="Epochs in which the step size first rises from 0.")
+    gradient_clip_norm: float | None = Field(
+        None, gt=0, description="Largest norm of the gradient of all weights together; longer ones are scaled down."
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "float32",
+        description="What layers compute in; weights, losses and the exported model stay float32. mixed_float16 scales "
+        "the loss. Worth it on GPUs with tensor cores, not on a CPU.",
+    )
+    jit: bool = Field(False, description="Compile the training step with XLA; on one device only.")
+    devices: Literal["one", "all"] = Field(
+        "one", description="all: every GPU of a machine trains on its share of each batch (without a GPU: every CPU)."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Processes that train on their share of each batch. They are started on this machine, unless "
+        "TF_CONFIG says that this process is one of a cluster's.",
+    )
+    warm_start: bool = Field(
+        False,
+        description="Start from the latest blessed model that was trained on other data; embeddings follow their "
+        "tokens, whatever is new is initialised.",
+    )
+    checkpoint_minutes: float | None = Field(
+        10.0,
+        ge=0,
+        description="Minutes of training that a kill may cost: the same run, started again, goes on from the last "
+        "checkpoint. 0: several checkpoints a second; null: none.",
+    )
+    tensorboard: bool = Field(True, description="Write losses and step sizes for TensorBoard beside history.json.")
     seed: int = Field(42, description="Of initial weights, order of rows, dropout and negatives.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> TrainingSettings:
+        if self.warmup_epochs and self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"training.warmup_epochs should be less than training.epochs, {self.epochs}, or the full learning_rate "
+                f"is never reached. Received: {self.warmup_epochs:g}"
+            )
+        if self.jit and self.replicated:
+            raise ValueError(
+                "training.jit compiles the step of one device. Received: jit: true with "
+                f"devices: {self.devices} and workers: {self.workers}. Leave out one of them"
+            )
+        if self.workers > self.batch_size:
+            raise ValueError(
+                f"training.batch_size, {self.batch_size}, is shared by training.workers, {self.workers}: expected at "
+                "least one row each"
+            )
+        return self
+
+    @property
+    def replicated(self) -> bool:
+        """Whether several devices or processes share a batch."""
+        return self.devices == "all" or self.workers > 1
 
     def loss_of(self, task: str, instead_of_softmax: Loss | None = None) -> Loss:
         """Return the loss that a model of this task is trained by.

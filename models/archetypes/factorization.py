@@ -53,6 +53,6 @@ class FactorizationModel(RatingModel):
         ):
             ids = features[field.name]
             known = ops.logical_and(ids > field.num_oov, ids < field.vocabulary_size)
-            parts += [table(ids) * ops.cast(known, "float32")[:, None] for table in tables]
+            parts += [table(ids) * ops.cast(known, self.compute_dtype)[:, None] for table in tables]
         u, b_u, m, b_m = parts
         return [u, m, b_u, b_m]

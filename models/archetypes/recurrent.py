@@ -47,7 +47,7 @@ class RecurrentModel(SequenceModel):
         """Return the last layer's state after each position, and 1; padding leaves the state at zeros."""
         ids = features[self.history]
         # Masked, so that the units are still at their initial state when the first item comes.
-        present = ops.cast(ids != 0, "float32")[..., None]
+        present = ops.cast(ids != 0, self.compute_dtype)[..., None]
         x = self.drop(self.tokens(ids), training=training) * present
         for layer in self.layers_of_units:
             x = self.drop(layer(x, mask=ids != 0), training=training) * present

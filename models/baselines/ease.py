@@ -22,6 +22,7 @@ class Ease(ModelParams):
 
     name: Literal["ease"] = "ease"
     task: ClassVar[Task] = "retrieval"
+    trained: ClassVar[bool] = False
     paper: ClassVar[str] = (
         "Steck 2019, Embarrassingly shallow autoencoders for sparse data, https://arxiv.org/abs/1905.03375"
     )

@@ -20,6 +20,7 @@ class Ials(ModelParams):
 
     name: Literal["ials"] = "ials"
     task: ClassVar[Task] = "retrieval"
+    trained: ClassVar[bool] = False
     paper: ClassVar[str] = (
         "Hu, Koren, Volinsky 2008, https://doi.org/10.1109/ICDM.2008.22, with the penalty of Rendle et al. 2022, "
         "Revisiting the performance of iALS, https://arxiv.org/abs/2110.14037"

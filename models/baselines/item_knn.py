@@ -22,6 +22,7 @@ class ItemKnn(ModelParams):
 
     name: Literal["item_knn"] = "item_knn"
     task: ClassVar[Task] = "retrieval"
+    trained: ClassVar[bool] = False
     paper: ClassVar[str] = (
         "Deshpande, Karypis 2004, Item-based top-N recommendation, https://doi.org/10.1145/963770.963776"
     )

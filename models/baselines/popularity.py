@@ -18,6 +18,7 @@ class Popularity(ModelParams):
 
     name: Literal["popularity"] = "popularity"
     task: ClassVar[Task] = "retrieval"
+    trained: ClassVar[bool] = False
     paper: ClassVar[str] = ""
 
     def build(self, space: FeatureSpace) -> keras.Model:

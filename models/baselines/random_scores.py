@@ -20,6 +20,7 @@ class RandomScores(ModelParams):
 
     name: Literal["random"] = "random"
     task: ClassVar[Task] = "retrieval"
+    trained: ClassVar[bool] = False
     paper: ClassVar[str] = ""
 
     embedding_dim: int = Field(16, ge=1, description="Length of the random vectors; 1 gives everyone the same order.")

@@ -73,7 +73,7 @@ class CausalAttentionBlock(keras.layers.Layer):
         logits = ops.einsum("bqhd,bkhd->bhqk", query, key) / (dim // self.num_heads) ** 0.5
         visible = ops.logical_and(mask[:, None, None, :], ops.tri(length, dtype="bool")[None, None])
         # A position of padding sees nothing: equal weights then, and the mask at the end removes them.
-        weights = ops.softmax(ops.where(visible, logits, ops.full_like(logits, -1e9)), axis=-1)
+        weights = ops.softmax(ops.where(visible, logits, ops.full_like(logits, -3e4)), axis=-1)
         attended = ops.einsum("bhqk,bkhd->bqhd", self.drop(weights, training=training), value)
         return self.project_out(ops.reshape(attended, (-1, length, dim)))
 

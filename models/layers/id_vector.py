@@ -44,4 +44,4 @@ class IdVector(keras.layers.Layer):
         """Return the vectors."""
         ids = features[self.field.name]
         known = ops.logical_and(ids > self.field.num_oov, ids < self.field.vocabulary_size)
-        return self.embeddings(ids) * ops.cast(known, "float32")[:, None]
+        return self.embeddings(ids) * ops.cast(known, self.compute_dtype)[:, None]

@@ -44,4 +44,4 @@ class LastItems(keras.layers.Layer):
         """Return the vectors and where there are any."""
         ids = features[self.history.name][:, -self.length :]
         mask = ids != 0
-        return self.embeddings(ids) * ops.cast(mask, "float32")[..., None], mask
+        return self.embeddings(ids) * ops.cast(mask, self.compute_dtype)[..., None], mask

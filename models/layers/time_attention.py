@@ -44,11 +44,11 @@ class TimeAttention(keras.layers.Layer):
 
     def call(self, inputs: Any, mask: Any) -> Any:
         """Return the pooled vectors."""
-        timed = inputs + ops.convert_to_tensor(self.time)
+        timed = inputs + ops.cast(self.time, inputs.dtype)
         query = ops.relu(ops.matmul(timed, self.query_kernel))
         key = ops.relu(ops.matmul(timed, self.key_kernel))
         logits = ops.einsum("bqd,bkd->bqk", query, key) / inputs.shape[2] ** 0.5
-        logits = ops.where(mask[:, None, :], logits, ops.full_like(logits, -1e9))
+        logits = ops.where(mask[:, None, :], logits, ops.full_like(logits, -3e4))
         present = ops.cast(mask, inputs.dtype)
         # The mean over the queries first: the values are then weighted once.
         share = present / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1.0)

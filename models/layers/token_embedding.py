@@ -44,13 +44,16 @@ class TokenEmbedding(keras.layers.Layer):
     def build(self, ids_shape: tuple[int | None, ...]) -> None:
         """Create the table."""
         initializer = keras.initializers.RandomNormal(stddev=self.scale)
-        self.table = self.add_weight((self.vocabulary_size, self.embedding_dim), initializer, name="table")
+        # Not cast on its way in: with mixed precision that would copy the whole table at every step.
+        self.table = self.add_weight(
+            (self.vocabulary_size, self.embedding_dim), initializer, autocast=False, name="table"
+        )
 
     def call(self, ids: Any) -> Any:
         """Return the vectors."""
         inside = ops.logical_and(ids >= 0, ids < self.vocabulary_size)
         known = ops.where(inside, ids, ops.full_like(ids, min(1, self.vocabulary_size - 1)))
-        return ops.take(self.table, ops.cast(known, "int32"), axis=0)
+        return ops.cast(ops.take(self.table, ops.cast(known, "int32"), axis=0), self.compute_dtype)
 
     def compute_output_shape(self, ids_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the ids' shape with the vector behind."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.registry import ModelParams, Task, register
+from settings.tuning import Between, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +26,7 @@ class LinearRs(ModelParams):
         "https://doi.org/10.1145/1526709.1526725"
     )
     towers: ClassVar[tuple[str, ...]] = ("query", "candidate")
+    search: ClassVar[SearchSpace] = {"l2": Between(low=1e-3, high=0.3, log=True)}
 
     embedding_dim: int = Field(32, ge=1, description="Length of the vectors on both sides.")
     pooling: Literal["sum", "mean", "sqrtn", "recency"] = Field("mean", description="How lists become one vector.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.registry import ModelParams, Task, register
+from settings.tuning import Between, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +28,7 @@ class Bpr(ModelParams):
     )
     needs: ClassVar[tuple[str, ...]] = ("categorical",)
     ids: ClassVar[tuple[str, ...]] = ("user_id", "item_id")
+    search: ClassVar[SearchSpace] = {"l2": Between(low=1e-6, high=1e-2, log=True)}
 
     embedding_dim: int = Field(64, ge=1, description="Length of user and item vectors.")
     metric: Literal["inner", "dist"] = Field(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.registry import ModelParams, Task, register
+from settings.tuning import Between, Choice, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -24,6 +25,10 @@ class LightGcn(ModelParams):
     paper: ClassVar[str] = "He et al. 2020, LightGCN, https://arxiv.org/abs/2002.02126"
     needs: ClassVar[tuple[str, ...]] = ("categorical",)
     ids: ClassVar[tuple[str, ...]] = ("user_id", "item_id")
+    search: ClassVar[SearchSpace] = {
+        "num_layers": Choice(values=(1, 2, 3)),
+        "l2": Between(low=1e-6, high=1e-2, log=True),
+    }
 
     embedding_dim: int = Field(64, ge=1, description="Length of user and item vectors.")
     num_layers: int = Field(3, ge=0, description="Convolutions; each step of training goes through the whole graph.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.registry import ModelParams, Task, register
+from settings.tuning import Between, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +27,7 @@ class AttRec(ModelParams):
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence", "categorical")
     ids: ClassVar[tuple[str, ...]] = ("user_id", "item_id")
+    search: ClassVar[SearchSpace] = {"long_weight": Between(low=0.0, high=1.0)}
 
     embedding_dim: int = Field(100, ge=1, description="Length of user and item vectors.")
     max_length: int = Field(5, ge=1, description="How many of the last items are read.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.registry import ModelParams, Task, register
+from settings.tuning import Choice, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -24,6 +25,7 @@ class SASRec(ModelParams):
         "Kang, McAuley 2018, Self-attentive sequential recommendation, https://arxiv.org/abs/1808.09781"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    search: ClassVar[SearchSpace] = {"num_blocks": Choice(values=(1, 2, 3))}
 
     embedding_dim: int = Field(64, ge=1, description="Length of item and position vectors.")
     num_blocks: int = Field(2, ge=1, description="Attention blocks, one after the other.")
