@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 CONFIG ?= configs/movielens_100k.yaml
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint format bench
+.PHONY: help setup run test lint format bench bench-quality
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -27,3 +27,7 @@ format: setup ## rewrite the code in house style
 
 bench: setup ## time and memory of the main job, written to benchmarks/results/
 	@$(PYTHON) -m benchmarks.main_job
+
+bench-quality: setup ## train and measure every model under the published protocols; hours (ONLY="--protocol criteo")
+	@$(PYTHON) -m benchmarks.quality $(ONLY)
+	@$(PYTHON) -m benchmarks.quality.table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -128,6 +128,21 @@ class FeatureSpace:
     def candidate(self) -> tuple[Field, ...]:
         """Return the fields that describe an item."""
         return tuple(field for field in self.fields if field.tower == "candidate")
+
+    def named(self, name: str) -> Field:
+        """Return the field of this name.
+
+        Raises:
+          ConfigError: there is none.
+        """
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise ConfigError(f"features: there is no {name!r}. Received: {self._described()}")
+
+    def without(self, name: str) -> FeatureSpace:
+        """Return the space without the field of this name."""
+        return replace(self, fields=tuple(field for field in self.fields if field.name != name))
 
     def of_kind(self, *kinds: Kind) -> tuple[Field, ...]:
         """Return the fields of the given kinds."""

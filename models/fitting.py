@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,13 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from models.archetypes.closed_form import ClosedFormModel, Interactions
-from models.archetypes.graph import GraphModel
 from models.archetypes.rating import RatingModel
-from models.archetypes.retrieval import SequenceModel
+from models.archetypes.retrieval import RetrievalModel, SequenceModel
 from models.building import build as build
 from models.checkpoints import Checkpoints
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
-from models.objectives import Objective, PositionObjective, RetrievalObjective, RowObjective
+from models.objectives import Objective, PositionObjective, RetrievalObjective, RowObjective, WithEmbeddingPenalty
 from models.registry import ModelParams
 from models.training import History, train
 from models.training_data import Rows, TrainingData
@@ -70,13 +69,15 @@ def fit(
       DataError: nothing to train on, or nothing to stop by.
     """
     around = around or Surroundings()
+    first = Surroundings(around.strategy)
+    parts = [fit(part, settings, space, data, first)[0] for part in params.parts()]
     keras.utils.set_random_seed(settings.seed)
     with computing_in(settings.precision), around.strategy.scope():
-        model, history = _fitted(params, settings, space, data, around)
+        model, history = _fitted(params, settings, space, data, around, parts)
     if settings.precision == "float32" and not settings.replicated:
         return model, history
     # What is exported is of one device, in float32.
-    plain = build(params, space)
+    plain = build(params, space, settings.position)
     plain.set_weights(model.get_weights())
     return plain, history
 
@@ -93,10 +94,17 @@ def computing_in(precision: str) -> Iterator[None]:
 
 
 def _fitted(
-    params: ModelParams, settings: TrainingSettings, space: FeatureSpace, data: TrainingData, around: Surroundings
+    params: ModelParams,
+    settings: TrainingSettings,
+    space: FeatureSpace,
+    data: TrainingData,
+    around: Surroundings,
+    parts: Sequence[keras.Model],
 ) -> tuple[keras.Model, History]:
     """Return the trained model, in the precision and on the devices of training."""
-    model = build(params, space)
+    model = build(params, space, settings.position)
+    if parts:
+        model.start_from(*parts)
     train_rows = _usable(data.train, params, len(data.catalogue))
     if not len(train_rows):
         raise DataError(
@@ -116,11 +124,13 @@ def _fitted(
     if isinstance(model, RatingModel):
         model.mean_rating.assign(float(train_rows.rating.mean()))
     objective = _objective(model, params, settings, space, data, train_rows, eval_rows)
-    if isinstance(model, GraphModel):
-        model.enter_graph(train_rows.features)
+    if settings.embedding_l2:
+        objective = WithEmbeddingPenalty(objective, settings.embedding_l2)
+    if isinstance(model, RetrievalModel):
+        model.begin(train_rows.features, data.catalogue.features)
     history = train(model, objective, settings, around.strategy, around.checkpoints, around.logs)
-    if isinstance(model, GraphModel):
-        model.leave_graph()
+    if isinstance(model, RetrievalModel):
+        model.finish()
     return model, history
 
 
@@ -154,12 +164,13 @@ def _objective(
     suggested = many if len(data.catalogue) > FULL_SOFTMAX_ITEMS else None
     name = settings.loss_of(params.task, params.auto_loss() or suggested)
     if params.task != "retrieval":
-        return RowObjective(name, train_rows, eval_rows, "rating" if params.task == "rating" else "liked")
+        labels = "rating" if params.task == "rating" else "liked"
+        of_items = [field.name for field in space.candidate()]
+        bias = getattr(model, "position_bias", None)
+        return RowObjective(settings, name, train_rows, eval_rows, labels, data.catalogue.features, of_items, bias)
     counts = np.bincount(train_rows.features[CATALOGUE_INDEX], minlength=len(data.catalogue))
     if not isinstance(model, SequenceModel):
-        return RetrievalObjective(
-            name, settings.num_negatives, train_rows, eval_rows, data.catalogue, counts, settings.seed
-        )
+        return RetrievalObjective(name, settings, train_rows, eval_rows, data.catalogue, counts)
     ends = train_rows.where(train_rows.sequence_end)
     if not len(ends):
         raise DataError(
@@ -172,12 +183,11 @@ def _objective(
         item.name,
         item.num_oov,
         name=name,
-        num_negatives=settings.num_negatives,
+        settings=settings,
         train=ends,
         evaluation=eval_rows,
         catalogue=data.catalogue,
         item_counts=counts,
-        seed=settings.seed,
     )
 
 

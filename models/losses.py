@@ -53,6 +53,38 @@ def bce(positive: Any, negatives: Any) -> Any:
     return ops.softplus(-positive) + ops.mean(ops.softplus(negatives), axis=1)
 
 
+def gbce(positive: Any, negatives: Any, beta: float) -> Any:
+    """Return `(-beta log sigmoid(s_pos) - sum_k log(1 - sigmoid(s_k))) / (K + 1)`.
+
+    A beta below 1 undoes the overconfidence that comes from seeing few of the negatives; `gbce_beta` gives it.
+
+    Args:
+      positive: float32 `(num_rows,)`.
+      negatives: float32 `(num_rows, num_negatives)`.
+      beta: power of the positive's probability.
+
+    Reference:
+      Petrov, Macdonald: gSASRec, 2023, equation (9), https://arxiv.org/abs/2308.07192
+    """
+    return (beta * ops.softplus(-positive) + ops.sum(ops.softplus(negatives), axis=1)) / (negatives.shape[1] + 1)
+
+
+def gbce_beta(num_negatives: int, num_items: int, calibration: float) -> float:
+    """Return `a (t (1 - 1/a) + 1/a)` with `a = num_negatives / (num_items - 1)`, the share of negatives seen.
+
+    Args:
+      num_negatives: drawn for a positive.
+      num_items: size of the catalogue.
+      calibration: t; 0 gives beta = 1, the plain BCE, 1 gives beta = a, probabilities as if all negatives were seen.
+
+    Example:
+      >>> gbce_beta(25, 101, 0.0), gbce_beta(25, 101, 1.0), gbce_beta(25, 101, 0.5)
+      (1.0, 0.25, 0.625)
+    """
+    seen = min(num_negatives / max(num_items - 1, 1), 1.0)
+    return seen * (calibration * (1.0 - 1.0 / seen) + 1.0 / seen)
+
+
 def bpr(positive: Any, negatives: Any) -> Any:
     """Return `-1/K sum_k log sigmoid(s_pos - s_k)`.
 

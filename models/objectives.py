@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import keras
@@ -11,7 +13,9 @@ from keras import ops
 from models import losses
 from models.archetypes.retrieval import RetrievalModel, SequenceModel
 from models.feature_space import CATALOGUE_INDEX
+from models.layers.token_embedding import TokenEmbedding
 from models.training_data import Arrays, Catalogue, Rows
+from settings.training import TrainingSettings
 
 # Key of a batch that holds the labels.
 LABEL = "label"
@@ -31,66 +35,133 @@ class Objective(Protocol):
 class RowObjective:
     """Ranking and rating models: the loss of each row's score with its label.
 
+        score = model(row) + bias(row) - mean of bias over the batch
+
+    The bias is that of the place at which the row was shown; the model learns what remains, and serves a row as if it
+    stood at an average place.
+
     Args:
+      settings: loss, `negatives_a_click`, seed.
       name: `bce` or `mse`.
       train: rows to train on.
       evaluation: rows to stop by.
       labels: `liked` or `rating`, an attribute of `Rows`.
+      catalogue: features of the items, for random negatives.
+      of_items: names of the features that belong to the item.
+      bias: layer that maps the features to `(batch_size, 1)`, or None.
     """
 
-    def __init__(self, name: str, train: Rows, evaluation: Rows, labels: str) -> None:
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        name: str,
+        train: Rows,
+        evaluation: Rows,
+        labels: str,
+        catalogue: Arrays,
+        of_items: Sequence[str],
+        bias: keras.layers.Layer | None = None,
+    ) -> None:
         self._loss = losses.OF_ROWS[name]
+        self._negatives = settings.negatives_a_click
+        self._seeds = keras.random.SeedGenerator(settings.seed)
+        self._bias = bias
         self.train = _labelled(train, labels)
         self.eval = _labelled(evaluation, labels)
+        wanted = (*of_items, CATALOGUE_INDEX) if self._negatives else ()
+        self._items = {name: ops.convert_to_tensor(catalogue[name]) for name in wanted}
 
     def loss(self, model: keras.Model, batch: dict[str, Any], training: bool) -> tuple[Any, Any]:
         """Return the summed loss, with the model's penalty in training, and the number of rows."""
-        values = self._loss(in_float32(model(batch, training=training)), batch[LABEL])
+        labels = batch[LABEL]
+        bias: Any = 0.0
+        if self._bias is not None:
+            bias = in_float32(ops.squeeze(self._bias(batch), -1))
+            bias = bias - ops.mean(bias)
+        values = self._loss(in_float32(model(batch, training=training)) + bias, labels)
+        weight = ops.cast(ops.shape(values)[0], values.dtype)
+        for _ in range(self._negatives):
+            # Another item for the same query, at the same place; the item itself, drawn by accident, counts nothing.
+            drawn = keras.random.randint(ops.shape(labels), 0, self._num_items(), seed=self._seeds)
+            others = {name: ops.take(values, drawn, axis=0) for name, values in self._items.items()}
+            counted = labels * ops.cast(others[CATALOGUE_INDEX] != batch[CATALOGUE_INDEX], labels.dtype)
+            scores = in_float32(model({**batch, **others}, training=training)) + bias
+            values = values + counted * self._loss(scores, ops.zeros_like(labels))
+            weight = weight + ops.sum(counted)
         if training and hasattr(model, "penalty"):
             values = values + in_float32(model.penalty(batch))
-        return ops.sum(values), ops.cast(ops.shape(values)[0], values.dtype)
+        return ops.sum(values), weight
+
+    def _num_items(self) -> int:
+        return len(self._items[CATALOGUE_INDEX])
+
+
+class WithEmbeddingPenalty:
+    """An objective, and in training `l2 |table|²` of every embedding table beside the mean loss.
+
+    Args:
+      objective: the rest.
+      l2: lambda.
+    """
+
+    def __init__(self, objective: Objective, l2: float) -> None:
+        self._objective = objective
+        self._l2 = l2
+        self.train = objective.train
+        self.eval = objective.eval
+
+    def loss(self, model: keras.Model, batch: dict[str, Any], training: bool) -> tuple[Any, Any]:
+        """Return the summed loss of a batch and what it is to be divided by."""
+        total, weight = self._objective.loss(model, batch, training)
+        if not training:
+            return total, weight
+        # The layers' order is that of their creation, so the sum is the same in every run.
+        tables = [layer.table for layer in model._flatten_layers() if isinstance(layer, TokenEmbedding)]
+        return total + weight * self._l2 * sum(ops.sum(ops.square(table)) for table in tables), weight
 
 
 class RetrievalObjective:
     """Retrieval models: the item that was chosen against others of the catalogue.
 
-        softmax           against the whole catalogue
-        sampled_softmax   against K items drawn uniformly, scores corrected by log(number of items / K)
-        in_batch_softmax  against the other items of the batch, scores corrected by -log(share of the item in train)
-        bce, bpr, hinge   against K items drawn uniformly
+        softmax                 against the whole catalogue
+        sampled_softmax         against K drawn items, scores corrected by -log(K * probability of the item)
+        in_batch_softmax        against the other items of the batch, corrected by -log(share of the item in train)
+        bce, gbce, bpr, hinge   against K drawn items, or the other items of the batch
 
-    Negatives that are the positive are removed. The eval loss is always that of the last item of a history: by the
-    whole catalogue where training is (`softmax`), else by the same loss.
+    Items are drawn uniformly or by their share in train. Negatives that are the positive are removed; with
+    `num_hard_negatives`, so are all but those with the highest scores. The eval loss is always that of the last item of
+    a history: by the whole catalogue where training is (`softmax`), else by the same loss.
 
     Args:
       name: the loss.
-      num_negatives: K.
+      settings: `num_negatives` (K), `negatives`, `num_hard_negatives`, `gbce_calibration`, seed.
       train: rows to train on.
       evaluation: rows to stop by.
       catalogue: the items.
       item_counts: `(num_items,)`, how often each item was chosen in train.
-      seed: of the negatives.
     """
 
     def __init__(
         self,
         name: str,
-        num_negatives: int,
+        settings: TrainingSettings,
         train: Rows,
         evaluation: Rows,
         catalogue: Catalogue,
         item_counts: np.ndarray,
-        seed: int,
     ) -> None:
         self.name = name
+        self.settings = settings
         self.num_items = len(catalogue)
-        self.num_negatives = num_negatives
         self.items = {key: ops.convert_to_tensor(values) for key, values in catalogue.features.items()}
-        self.seeds = keras.random.SeedGenerator(seed)
+        self.seeds = keras.random.SeedGenerator(settings.seed)
         self.train = dict(train.features)
         self.eval = dict(evaluation.features)
         share = np.maximum(item_counts, 1.0) / max(item_counts.sum(), 1.0)
         self.log_share = ops.convert_to_tensor(np.log(share).astype(np.float32))
+        self.cumulated = ops.convert_to_tensor(np.cumsum(share / share.sum()).astype(np.float32))
+        beta = losses.gbce_beta(settings.num_negatives, self.num_items, settings.gbce_calibration)
+        self.compare = partial(losses.gbce, beta=beta) if name == "gbce" else losses.WITH_NEGATIVES.get(name)
 
     def loss(self, model: RetrievalModel, batch: dict[str, Any], training: bool) -> tuple[Any, Any]:
         """Return the summed loss of the batch's positives and how many they are."""
@@ -114,13 +185,36 @@ class RetrievalObjective:
             return losses.softmax(in_float32(model.score(query, candidate)), positive)
         if self.name == "in_batch_softmax":
             return self._in_batch(model, query, positive, training)
-        drawn = keras.random.randint((self.num_negatives,), 0, self.num_items, seed=self.seeds)
+        assert self.compare is not None
+        own = in_float32(model.score_pairs(query, self._encode(model, positive, training)))
+        drawn, log_probability = self._draw(positive)
         negatives = in_float32(model.score(query, self._encode(model, drawn, training)))  # (num_rows, num_negatives)
         if self.name == "sampled_softmax":
-            negatives = negatives + float(np.log(self.num_items / self.num_negatives))
+            negatives = negatives - float(np.log(self.settings.num_negatives)) - log_probability
         negatives = removed(negatives, ops.cast(drawn, positive.dtype)[None, :] == positive[:, None])
-        own = in_float32(model.score_pairs(query, self._encode(model, positive, training)))
-        return losses.WITH_NEGATIVES[self.name](own, negatives)
+        return self.compare(own, self._hardest(negatives))
+
+    def _draw(self, positive: Any) -> tuple[Any, Any]:
+        """Return catalogue positions of negatives, `(num_negatives,)`, and the log of each one's probability."""
+        if self.settings.negatives == "in_batch":
+            return positive, ops.take(self.log_share, positive)
+        shape = (self.settings.num_negatives,)
+        if self.settings.negatives == "uniform":
+            drawn = keras.random.randint(shape, 0, self.num_items, seed=self.seeds)
+            return drawn, -float(np.log(self.num_items))
+        # Rounding may leave the last sum below 1.
+        drawn = ops.searchsorted(self.cumulated, keras.random.uniform(shape, seed=self.seeds), side="right")
+        drawn = ops.minimum(drawn, self.num_items - 1)
+        return drawn, ops.take(self.log_share, drawn)
+
+    def _hardest(self, negatives: Any) -> Any:
+        """Return each row's highest scores, `(num_rows, num_hard_negatives)`, or all of them."""
+        wanted = self.settings.num_hard_negatives
+        if not wanted:
+            return negatives
+        # A last batch may hold fewer.
+        none = ops.full((ops.shape(negatives)[0], wanted), losses.REMOVED)
+        return ops.top_k(ops.concatenate([negatives, none], axis=1), wanted, sorted=False)[0]
 
     def _in_batch(self, model: RetrievalModel, query: Any, positive: Any, training: bool) -> Any:
         """Return the loss against the batch's own items."""
@@ -128,8 +222,10 @@ class RetrievalObjective:
         logits = logits - ops.take(self.log_share, positive)[None]
         row = ops.arange(ops.shape(positive)[0])
         # Not keras_rs.layers.RemoveAccidentalHits: 0.4.0 adds 1e-40 to the scores it should remove.
-        same = ops.logical_and(positive[:, None] == positive[None, :], row[:, None] != row[None, :])
-        return losses.softmax(removed(logits, same), row)
+        same = positive[:, None] == positive[None, :]
+        if not self.settings.num_hard_negatives:
+            return losses.softmax(removed(logits, ops.logical_and(same, row[:, None] != row[None, :])), row)
+        return losses.sampled_softmax(ops.diagonal(logits), self._hardest(removed(logits, same)))
 
     def _encode(self, model: RetrievalModel, index: Any, training: bool) -> Any:
         """Return the vectors of the items at catalogue positions."""

@@ -71,30 +71,47 @@ class ModelParams(Section):
         """Return what `training.loss: auto` means for this model; None: what its task and catalogue suggest."""
         return None
 
+    @classmethod
+    def lacks(cls, features: Sequence[FeatureRecord]) -> str:
+        """Return what the model needs and `features` does not hold, in words; empty where there is nothing."""
+        kinds = {getattr(record, "kind", "") for record in features}
+        for kind in cls.needs:
+            if kind not in kinds:
+                return f"a feature of kind {kind!r}"
+        for column in cls.ids:
+            wanted = ("query" if column == "user_id" else "candidate", column, "categorical")
+            if not any((r.tower, r.source, getattr(r, "kind", "")) == wanted for r in features):
+                return f"a categorical feature of column {column!r} with `tower: {wanted[0]}`"
+        if "sequence" in cls.needs and "item_id" in cls.ids:
+            of_items = {getattr(r, "vocabulary_name", "") for r in features if r.source == "item_id"}
+            if not any(
+                getattr(r, "kind", "") == "sequence" and r.tower == "query" and r.vocabulary_name in of_items  # type: ignore[attr-defined]
+                for r in features
+            ):
+                return "a sequence with `tower: query` that shares the vocabulary of the feature of column 'item_id'"
+        for tower in cls.towers:
+            if not any(record.tower == tower for record in features):
+                return f"a feature with `tower: {tower}`"
+        return ""
+
     def check_features(self, features: Sequence[FeatureRecord]) -> None:
-        """Refuse a configuration whose features lack a kind that the model needs.
+        """Refuse a configuration whose features lack what the model needs.
 
         Raises:
           ValueError: with what is missing and which registered models fit.
         """
-        kinds = {getattr(record, "kind", "") for record in features}
-        missing = [kind for kind in self.needs if kind not in kinds]
+        missing = self.lacks(features)
         if missing:
-            fitting = sorted(n for n, p in registry().items() if p.task == self.task and kinds.issuperset(p.needs))
+            fitting = [name for name, p in registry().items() if p.task == self.task and not p.lacks(features)]
+            found = ", ".join(f"{r.name} ({getattr(r, 'kind', '')}, {r.tower})" for r in features)
             raise ValueError(
-                f"model {self.name!r} needs a feature of kind {missing[0]!r}, and `features` has only "
-                f"{sorted(kinds)}. {self.task.capitalize()} models that fit: {fitting}"
+                f"model {self.name!r} needs {missing}, and `features` has none. Found: {found}. "
+                f"{self.task.capitalize()} models that fit: {', '.join(fitting) or 'none'}"
             )
-        for column in self.ids:
-            wanted = ("query" if column == "user_id" else "candidate", column, "categorical")
-            if not any((r.tower, r.source, getattr(r, "kind", "")) == wanted for r in features):
-                raise ValueError(
-                    f"model {self.name!r} needs a categorical feature of column {column!r} with `tower: {wanted[0]}`, "
-                    "and `features` has none"
-                )
-        for tower in self.towers:
-            if not any(record.tower == tower for record in features):
-                raise ValueError(f"model {self.name!r} needs a feature with `tower: {tower}`, and `features` has none")
+
+    def parts(self) -> tuple[ModelParams, ...]:
+        """Return models that are trained first, for this one to start from; none but where a model says so."""
+        return ()
 
 
 def register(params: type[Params]) -> type[Params]:

@@ -44,6 +44,10 @@ class Config(Section):
     def _coherent(self) -> Config:
         FeatureList(records=self.features)
         self.model.check_features(self.features)
+        try:
+            self.training.check(self.model.task, self.model.auto_loss(), self.features)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         if not (self.gate.floors or self.gate.popularity_metric):
             raise ValueError(
                 "gate: has no threshold, so nothing could ever be refused. Expected at least one entry in "

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from settings.errors import ConfigError
+from settings.features import FeatureRecord
 from settings.section import Section
 
-Loss = Literal["auto", "softmax", "sampled_softmax", "in_batch_softmax", "bce", "bpr", "hinge", "mse"]
+Loss = Literal["auto", "softmax", "sampled_softmax", "in_batch_softmax", "bce", "gbce", "bpr", "hinge", "mse"]
 # What each task can be trained by; the first is what `auto` means.
 LOSSES: dict[str, tuple[Loss, ...]] = {
-    "retrieval": ("softmax", "in_batch_softmax", "sampled_softmax", "bce", "bpr", "hinge"),
+    "retrieval": ("softmax", "in_batch_softmax", "sampled_softmax", "bce", "gbce", "bpr", "hinge"),
     "ranking": ("bce", "mse"),
     "rating": ("mse",),
 }
+# Losses against sampled negatives.
+SAMPLED: tuple[Loss, ...] = ("sampled_softmax", "bce", "gbce", "bpr", "hinge")
 
 
 class TrainingSettings(Section):
@@ -32,6 +36,26 @@ class TrainingSettings(Section):
         "20,000 items, above that in_batch_softmax, or sampled_softmax for a sequence model.",
     )
     num_negatives: int = Field(128, ge=1, description="Negatives a step, where the loss samples them.")
+    negatives: Literal["uniform", "popularity", "in_batch"] = Field(
+        "uniform",
+        description="Where sampled negatives come from: the catalogue, each item alike or by its share of the train "
+        "events, or the other items of the batch. A sampled softmax is corrected for it.",
+    )
+    num_hard_negatives: int = Field(
+        0, ge=0, description="Of the negatives, only this many with the highest scores count, row by row; 0: all."
+    )
+    gbce_calibration: float = Field(0.75, ge=0, le=1, description="t of loss gbce; 0: plain bce.")
+    negatives_a_click: int = Field(
+        0, ge=0, description="Ranking: random items that are added as not clicked, for each click."
+    )
+    embedding_l2: float = Field(
+        0.0, ge=0, description="lambda in lambda |table|² of every embedding table, added to a step's mean loss."
+    )
+    position: str = Field(
+        "",
+        description="Ranking and rating: feature of the place at which a row was shown. A shallow tower learns its "
+        "bias beside the model, which never sees it, and is left out when serving. Empty: none.",
+    )
     early_stopping_patience: int = Field(3, ge=0, description="Epochs without a better eval loss; 0: never stop early.")
     learning_rate_schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="How the step size falls to 0 by the last of all epochs; constant: not at all."
@@ -119,3 +143,58 @@ class TrainingSettings(Section):
                 f"Expected auto or one of {', '.join(fitting)}"
             )
         return self.loss
+
+    def check(self, task: str, auto_loss: Loss | None, features: Sequence[FeatureRecord]) -> None:
+        """Refuse settings that do not fit the model's task, the loss or the features.
+
+        Args:
+          task: the model's.
+          auto_loss: what `auto` means for the model; None: what the task and catalogue suggest.
+          features: of the configuration.
+
+        Raises:
+          ValueError: with the keys, what was found and what was expected.
+        """
+        loss = self.loss_of(task, auto_loss)
+        sampled = loss in SAMPLED and task == "retrieval"
+        if self.negatives != "uniform" and not sampled:
+            raise ValueError(
+                f"training.negatives: {self.negatives!r} has no effect on training.loss {loss!r} of a {task} model, "
+                f"which samples none. Expected uniform, or for a retrieval model one of {', '.join(SAMPLED)}"
+            )
+        if self.negatives == "in_batch" and loss in ("sampled_softmax", "gbce"):
+            instead = "loss in_batch_softmax" if loss == "sampled_softmax" else "loss bce, or other negatives"
+            raise ValueError(f"training.negatives: 'in_batch' does not go with loss {loss!r}. Expected {instead}")
+        if self.num_hard_negatives and (loss == "gbce" or not (sampled or loss == "in_batch_softmax")):
+            expected = ", ".join(name for name in ("in_batch_softmax", *SAMPLED) if name != "gbce")
+            raise ValueError(
+                f"training.num_hard_negatives: {self.num_hard_negatives} has no effect on training.loss {loss!r} of a "
+                f"{task} model. Expected 0, or for a retrieval model one of {expected}"
+            )
+        if sampled and self.negatives != "in_batch" and self.num_hard_negatives > self.num_negatives:
+            raise ValueError(
+                f"training.num_hard_negatives: {self.num_hard_negatives} of {self.num_negatives} negatives "
+                "(training.num_negatives) cannot be taken. Expected at most as many"
+            )
+        if self.negatives_a_click and task != "ranking":
+            raise ValueError(
+                f"training.negatives_a_click: {self.negatives_a_click} is for ranking models, and this is a {task} "
+                "model. Expected 0"
+            )
+        if self.position:
+            self._check_position(task, features)
+
+    def _check_position(self, task: str, features: Sequence[FeatureRecord]) -> None:
+        """Refuse a position that is no feature of the query, or for a model that is not trained on rows shown."""
+        if task == "retrieval":
+            raise ValueError(
+                f"training.position: {self.position!r} is for ranking and rating models, and this is a retrieval "
+                "model. Expected it empty"
+            )
+        kinds = ("numeric", "categorical")
+        fitting = [r.name for r in features if r.tower == "query" and getattr(r, "kind", "") in kinds]
+        if self.position not in fitting:
+            raise ValueError(
+                "training.position: should be a numeric or categorical feature with `tower: query`, one of "
+                f"{fitting}. Received: {self.position!r}"
+            )

@@ -51,6 +51,22 @@ class NeuralScoreModel(RetrievalModel):
         self.stack = None if mode == "gmf" else DenseStack(hidden_units, dropout=dropout)
         self.output_weights = keras.layers.Dense(1, use_bias=False)
 
+    def start_from(self, gmf: NeuralScoreModel, mlp: NeuralScoreModel) -> None:
+        """Take the weights of trained parts; the output weights are theirs, halved.
+
+        Args:
+          gmf: of mode `gmf`, of the same length of vectors.
+          mlp: of mode `mlp`, of the same length of vectors and layers.
+        """
+        assert self.stack is not None
+        assert mlp.stack is not None
+        for side in ("query", "candidate"):
+            tables = [getattr(part, side).embeddings.table for part in (gmf, mlp)]
+            getattr(self, side).embeddings.table.assign(ops.concatenate(tables, axis=1))
+        self.stack.set_weights(mlp.stack.get_weights())
+        kernels = [0.5 * ops.convert_to_tensor(part.output_weights.kernel) for part in (gmf, mlp)]
+        self.output_weights.kernel.assign(ops.concatenate(kernels, axis=0))
+
     def encode_query(self, features: Features, training: bool = False) -> Any:
         """Return p, p' or both."""
         return self.query(features)

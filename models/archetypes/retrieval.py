@@ -19,6 +19,17 @@ class RetrievalModel(keras.Model):
     scored for any number of queries.
     """
 
+    def begin(self, rows: Features, items: Features) -> None:
+        """Take what the model needs to know of all rows before the first step; most need nothing.
+
+        Args:
+          rows: transformed features of the train rows, as arrays.
+          items: those of the catalogue.
+        """
+
+    def finish(self) -> None:
+        """Keep what serving needs of it; called once, after the last step."""
+
     def encode_query(self, features: Features, training: bool = False) -> Any:
         """Return the queries' vectors, float32 `(batch_size, dim)`, from the query fields alone."""
         raise NotImplementedError

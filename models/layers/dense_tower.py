@@ -19,7 +19,8 @@ class DenseTower(keras.layers.Layer):
 
         output = MLP([x_1, .., x_F]),   x_f = value of a number,  vector of a token,  pooled vectors of a list
 
-    Unlike in `Tower`, nothing passes around the dense layers.
+    With `powers`, a number x comes with x² and sign(x) sqrt(|x|) beside it. Unlike in `Tower`, nothing passes around
+    the dense layers.
 
     Args:
       fields: at least one.
@@ -28,6 +29,7 @@ class DenseTower(keras.layers.Layer):
       output_units: width of a last linear layer; None: the last hidden layer is the output.
       list_pooling: how lists are pooled.
       dropout: share of the hidden values set to 0 in training.
+      powers: whether numbers also come squared and as a root.
 
     Call arguments:
       features: transformed features by name.
@@ -50,11 +52,13 @@ class DenseTower(keras.layers.Layer):
         output_units: int | None = None,
         list_pooling: Pooling = "mean",
         dropout: float = 0.0,
+        powers: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         fields = tuple(fields)
         self.numbers = tuple(field.name for field in fields if field.kind == "numeric")
+        self.powers = powers
         tokens = tuple(field for field in fields if field.kind != "numeric")
         self.vectors = FieldVectors(tokens, embedding_dim, list_pooling) if tokens else None
         self.stack = DenseStack(hidden_units, output_units, dropout=dropout)
@@ -62,6 +66,8 @@ class DenseTower(keras.layers.Layer):
     def call(self, features: Mapping[str, Any], training: bool = False) -> Any:
         """Return the last layer's outputs."""
         parts = [features[name][:, None] for name in self.numbers]
+        if self.powers:
+            parts += [part for x in parts for part in (ops.square(x), ops.sign(x) * ops.sqrt(ops.abs(x)))]
         if self.vectors is not None:
             vectors = self.vectors(features)
             parts.append(ops.reshape(vectors, (-1, vectors.shape[1] * vectors.shape[2])))

@@ -30,15 +30,13 @@ class MicroXL(ModelParams):
         64, ge=2, multiple_of=2, description="d: width of metadata layers and projection; an id's vector has d/2."
     )
 
-    def check_features(self, features: Sequence[FeatureRecord]) -> None:
-        """Refuse a configuration with a side that has no metadata beside its id."""
-        super().check_features(features)
+    @classmethod
+    def lacks(cls, features: Sequence[FeatureRecord]) -> str:
+        """Return what is missing, also where a side has no metadata beside its id."""
         for tower, column in (("query", "user_id"), ("candidate", "item_id")):
             if not any(record.tower == tower and record.source != column for record in features):
-                raise ValueError(
-                    f"model {self.name!r} needs a feature with `tower: {tower}` beside that of column {column!r}, "
-                    "and `features` has none"
-                )
+                return f"a feature with `tower: {tower}` beside that of column {column!r}"
+        return super().lacks(features)
 
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the untrained model."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     import keras
 
     from models.feature_space import FeatureSpace
-    from settings.features import FeatureRecord
 
 
 @register
@@ -27,20 +25,11 @@ class MatrixFactorization(ModelParams):
         "Koren, Bell, Volinsky 2009, Matrix factorization techniques, https://doi.org/10.1109/MC.2009.263"
     )
     needs: ClassVar[tuple[str, ...]] = ("categorical",)
+    ids: ClassVar[tuple[str, ...]] = ("user_id", "item_id")
     search: ClassVar[SearchSpace] = {"l2": Between(low=0.02, high=1.0, log=True)}
 
     embedding_dim: int = Field(32, ge=1, description="Length of the user's and the item's vector.")
     l2: float = Field(0.2, ge=0, description="lambda in lambda/2 (|u|² + |m|² + b_u² + b_m²), added to a row's loss.")
-
-    def check_features(self, features: Sequence[FeatureRecord]) -> None:
-        """Refuse a configuration without the ids of user and item."""
-        super().check_features(features)
-        for tower, column in (("query", "user_id"), ("candidate", "item_id")):
-            if not any((r.tower, r.source, getattr(r, "kind", "")) == (tower, column, "categorical") for r in features):
-                raise ValueError(
-                    f"model {self.name!r} needs a categorical feature of column {column!r} with `tower: {tower}`, "
-                    "and `features` has none"
-                )
 
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the untrained model."""

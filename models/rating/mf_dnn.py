@@ -39,10 +39,15 @@ class MfDnn(ModelParams):
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the untrained model."""
         from models.archetypes.towers_rating import TowersRatingModel
+
+        return TowersRatingModel(*self.towers_of(space))
+
+    def towers_of(self, space: FeatureSpace) -> tuple[keras.layers.Layer, keras.layers.Layer]:
+        """Return the layers of both sides."""
         from models.layers.dense_tower import DenseTower
         from models.layers.with_one import WithOne
 
         dim, pooling, dropout = self.embedding_dim, self.pooling, self.dropout
         query = DenseTower(space.query(), dim, self.query_hidden_units, dim, pooling, dropout)
         candidate = DenseTower(space.candidate(), dim, self.candidate_hidden_units, dim + 1, pooling, dropout)
-        return TowersRatingModel(WithOne(query), candidate)
+        return WithOne(query), candidate

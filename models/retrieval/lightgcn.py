@@ -34,6 +34,12 @@ class LightGcn(ModelParams):
     num_layers: int = Field(3, ge=0, description="Convolutions; each step of training goes through the whole graph.")
     l2: float = Field(1e-4, ge=0, description="lambda in lambda/2 (|u|² + |i|²) of layer 0, added to a row's loss.")
 
+    side_information: bool = Field(
+        False,
+        description="All other features of users and items add to their vectors of layer 0, and speak for those that "
+        "train did not show.",
+    )
+
     def auto_loss(self) -> Loss:
         """Return the paper's loss."""
         return "bpr"
@@ -42,4 +48,7 @@ class LightGcn(ModelParams):
         """Return the untrained model."""
         from models.archetypes.graph import GraphModel
 
-        return GraphModel(*space.user_and_item(self.name), self.embedding_dim, self.num_layers, self.l2)
+        user, item = space.user_and_item(self.name)
+        user_sides = [field for field in space.query() if field != user] if self.side_information else []
+        item_sides = [field for field in space.candidate() if field != item] if self.side_information else []
+        return GraphModel(user, item, self.embedding_dim, self.num_layers, self.l2, user_sides, item_sides)

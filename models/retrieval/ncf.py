@@ -32,6 +32,16 @@ class Ncf(ModelParams):
     hidden_units: tuple[int, ...] = Field((64, 32, 16), min_length=1, description="Layers of the MLP.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the hidden values set to 0 in training.")
 
+    pretrained: bool = Field(
+        False, description="neumf: train gmf and mlp alone first, and start from both, as the paper does."
+    )
+
+    def parts(self) -> tuple[ModelParams, ...]:
+        """Return what neumf starts from."""
+        if self.mode != "neumf" or not self.pretrained:
+            return ()
+        return tuple(self.model_copy(update={"mode": mode}) for mode in ("gmf", "mlp"))
+
     def auto_loss(self) -> Loss:
         """Return the paper's loss."""
         return "bce"

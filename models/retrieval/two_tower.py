@@ -9,12 +9,9 @@ from pydantic import Field
 from models.registry import ModelParams, Task, register
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import keras
 
     from models.feature_space import FeatureSpace
-    from settings.features import FeatureRecord
 
 
 @register
@@ -26,6 +23,7 @@ class TwoTower(ModelParams):
     paper: ClassVar[str] = (
         "Yi et al. 2019, Sampling-bias-corrected neural modeling, https://doi.org/10.1145/3298689.3346996"
     )
+    towers: ClassVar[tuple[str, ...]] = ("query", "candidate")
 
     embedding_dim: int = Field(64, ge=1, description="Length of the towers' outputs and of every token's vector.")
     query_hidden_units: tuple[int, ...] = Field((), description="Hidden layers of the query tower.")
@@ -49,13 +47,6 @@ class TwoTower(ModelParams):
         lt=1,
         description="Share of items trained as if their id were unknown, so that metadata speak for new ones.",
     )
-
-    def check_features(self, features: Sequence[FeatureRecord]) -> None:
-        """Refuse a configuration without a feature in one of the towers."""
-        super().check_features(features)
-        for tower in ("query", "candidate"):
-            if not any(record.tower == tower for record in features):
-                raise ValueError(f"model 'two_tower' needs a feature with `tower: {tower}`, and `features` has none")
 
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the untrained model."""

@@ -35,6 +35,10 @@ class YoutubeDnn(ModelParams):
     )
     pooling: Literal["mean", "sum", "sqrtn", "recency"] = Field("mean", description="How the history is pooled.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of the hidden values set to 0 in training.")
+    powers: bool = Field(
+        False,
+        description="Numbers also come as x² and sign(x) sqrt(|x|); the paper has x² and sqrt(x) of numbers in [0, 1).",
+    )
     example_age: str = Field(
         "",
         description="Standardized numeric query feature of the event's time; served as the newest. Empty: none.",
@@ -60,7 +64,12 @@ class YoutubeDnn(ModelParams):
 
         _, item = space.history_and_item(self.name)
         query = DenseTower(
-            space.query(), self.embedding_dim, self.hidden_units, list_pooling=self.pooling, dropout=self.dropout
+            space.query(),
+            self.embedding_dim,
+            self.hidden_units,
+            list_pooling=self.pooling,
+            dropout=self.dropout,
+            powers=self.powers,
         )
         aged = NewestWhenServing(query, self.example_age) if self.example_age else query
         return TowersModel(WithOne(aged), IdVector(item, self.hidden_units[-1] + 1))

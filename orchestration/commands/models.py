@@ -47,6 +47,7 @@ def describe_models() -> list[dict[str, Any]]:
             "task": params.task,
             "summary": (params.__doc__ or "").strip().partition("\n")[0],
             "needs": list(params.needs),
+            "ids": list(params.ids),
             "paper": params.paper,
             "hyperparameters": {
                 field: {"default": _plain(info.get_default(call_default_factory=True)), "description": info.description}

@@ -12,6 +12,7 @@ from keras import ops
 from models.archetypes import neural_score
 from models.archetypes.convolution_tower import ConvolutionTower
 from models.archetypes.graph import GraphModel
+from models.archetypes.item_history import ItemHistoryModel
 from models.archetypes.long_and_short import LongAndShortModel, Metric
 from models.archetypes.neural_score import Mode, NeuralScoreModel
 from models.archetypes.recurrent import RecurrentModel
@@ -138,14 +139,75 @@ def test_a_graph_model_serves_what_it_trained_without_the_graph() -> None:
     randomized(model)
     before = array(model(FEATURES))
     # Twice the same edge counts once; the unknown user of the last row gives none.
-    model.enter_graph({name: np.concatenate([values, values[:1]]) for name, values in FEATURES.items()})
+    model.begin({name: np.concatenate([values, values[:1]]) for name, values in FEATURES.items()}, FEATURES)
     assert model.edges is not None
     assert model.edges.T.tolist() == [[2, 3], [4, 6]]
     within = array(model(FEATURES))
-    model.leave_graph()
+    model.finish()
     np.testing.assert_allclose(model(FEATURES), within, rtol=1e-5, atol=1e-6)
     assert not np.allclose(before, within)
     assert within[2] == 0.0
+
+
+def test_side_information_of_a_graph_adds_to_layer_0_and_speaks_for_unknown_ids() -> None:
+    year = Field("year", "numeric", "candidate")
+    model = GraphModel(USER, ITEM, 3, num_layers=1, l2=0.0, item_sides=[year])
+    features = FEATURES | {"year": np.array([2.0, -1.0, 0.5], np.float32)}
+    model(features)
+    randomized(model)
+    of_year = array(model.items.side_vectors.numeric["year"])
+    users, items = array(model.users.embeddings.table), array(model.items.embeddings.table).copy()
+    items[[3, 6, 2]] += np.array([[2.0], [-1.0], [0.5]]) * of_year
+    model.begin(features, features)
+    # Edges: user 2 - item 3, user 4 - item 6; the third user is unknown. All degrees are 1.
+    expected = [
+        (users[2] + items[3]) / 2 @ ((users[2] + items[3]) / 2),
+        (users[4] + items[6]) / 2 @ ((users[4] + items[6]) / 2),
+    ]
+    np.testing.assert_allclose(array(model(features))[:2], expected, rtol=1e-4)
+    model.finish()
+    np.testing.assert_allclose(array(model(features))[:2], expected, rtol=1e-4)
+    cold = model.encode_candidate({"item_id": np.array([1]), "year": np.array([3.0], np.float32)})
+    np.testing.assert_allclose(cold, [3.0 * of_year], rtol=1e-5)
+
+
+def test_neumf_starts_from_its_trained_parts() -> None:
+    gmf, mlp, both = (NeuralScoreModel(USER, ITEM, mode, 3, (4, 2), 0.0) for mode in ("gmf", "mlp", "neumf"))  # type: ignore[arg-type]
+    for model in (gmf, mlp, both):
+        model(FEATURES)
+        randomized(model)
+    both.start_from(gmf, mlp)
+    np.testing.assert_allclose(
+        both(FEATURES), 0.5 * (array(gmf(FEATURES)) + array(mlp(FEATURES))), rtol=1e-4, atol=1e-6
+    )
+    modes = [part.model_dump()["mode"] for part in parse_params({"name": "ncf", "pretrained": True}).parts()]
+    assert modes == ["gmf", "mlp"]
+    assert parse_params({"name": "ncf"}).parts() == ()
+
+
+def test_a_tower_takes_numbers_with_their_powers() -> None:
+    tower = DenseTower([AGE], 4, hidden_units=[2], powers=True)
+    tower(FEATURES)
+    x = FEATURES["age"]
+    expected = np.maximum(dense(tower.stack.hidden[0], np.stack([x, x**2, np.sign(x) * np.abs(x) ** 0.5], axis=1)), 0)
+    np.testing.assert_allclose(tower(FEATURES), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_history_is_known_by_the_item_towers_vectors() -> None:
+    model = ItemHistoryModel(HISTORY, ITEM, [ITEM], [AGE], 3, (4,), (5,), "mean", 0.5, 0.0)
+    model(FEATURES)
+    randomized(model)
+    # The catalogue lacks items 4 and 6, and its item 1 is out of vocabulary.
+    catalogue = {"item_id": np.array([5, 1, 2, 3])}
+    model.begin(FEATURES, catalogue)
+    vectors = dict(zip([5, 1, 2, 3], array(model.encode_candidate(catalogue)), strict=True))
+    pooled = [np.mean([vectors[2], vectors[5]], axis=0), np.mean([vectors[3], vectors[2]], axis=0), np.zeros(3)]
+    others = array(model.others(FEATURES))
+    network = array(model.network(np.concatenate([np.array(pooled, np.float32), others], axis=1)))
+    expected = network / np.linalg.norm(network, axis=1, keepdims=True) / 0.5
+    np.testing.assert_allclose(model.encode_query(FEATURES), expected, rtol=1e-4, atol=1e-5)
+    model.finish()
+    np.testing.assert_allclose(model.encode_query(FEATURES), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_convolutions_against_a_loop() -> None:
@@ -290,6 +352,7 @@ def test_auto_is_the_loss_of_the_paper() -> None:
     [
         ({"name": "bpr"}, "user_id", "column 'user_id' with `tower: query`"),
         ({"name": "mf_history"}, "item_id", "column 'item_id' with `tower: candidate`"),
+        ({"name": "sasrec"}, "history", "kind 'sequence'.*Retrieval models that fit: bpr, .*two_tower"),
         ({"name": "youtube_dnn", "example_age": "year"}, "", r"one of \['age'\]\. Received: 'year'"),
     ],
 )

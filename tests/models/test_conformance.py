@@ -30,8 +30,9 @@ FLOORS = ("popularity", "random")
 CLOSED_FORM = (*FLOORS, "ease", "ials", "item_knn")
 # A small model learns the toy world in a second; one entry a hyperparameter that several models have.
 SMALL = {"embedding_dim": 16, "num_blocks": 1, "hidden_units": (16,), "dropout": 0.0, "item_id_dropout": 0.0}
-# What suits one model alone: 16 numbers a user are enough for least squares to learn 12 items by heart.
-OWN: dict[str, dict[str, Any]] = {"ials": {"embedding_dim": 2}}
+# What suits one model alone: 16 numbers a user are enough for least squares to learn 12 items by heart; a cosine over
+# 0.1 learns in smaller steps than the others.
+OWN: dict[str, dict[str, Any]] = {"ials": {"embedding_dim": 2}, "ebay_two_tower": {"temperature": 0.3}}
 # Knows a user by the items of the history alone, and these do not say which of them were liked.
 WITHOUT_LIKES = ("mf_history",)
 

@@ -40,6 +40,12 @@ def test_bpr() -> None:
     np.testing.assert_allclose(found, [-(math.log(sigmoid(0.5)) + math.log(sigmoid(2.2))) / 2], rtol=1e-6)
 
 
+def test_gbce_is_bce_with_the_positive_to_a_power() -> None:
+    found = losses.gbce(array(0.7), np.array([[0.2, -1.5]], np.float32), beta=0.3)
+    positive, negatives = sigmoid(0.7) ** 0.3, math.log(1 - sigmoid(0.2)) + math.log(1 - sigmoid(-1.5))
+    np.testing.assert_allclose(found, [-(math.log(positive) + negatives) / 3], rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", sorted(losses.WITH_NEGATIVES))
 def test_a_removed_negative_costs_nothing(name: str) -> None:
     only = losses.WITH_NEGATIVES[name](array(1.5), np.full((1, 1), REMOVED, np.float32))

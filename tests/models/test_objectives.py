@@ -8,8 +8,10 @@ import pytest
 
 from models.archetypes.retrieval import RetrievalModel, SequenceModel
 from models.feature_space import CATALOGUE_INDEX
-from models.objectives import LABEL, PositionObjective, RetrievalObjective, RowObjective
+from models.layers.token_embedding import TokenEmbedding
+from models.objectives import LABEL, PositionObjective, RetrievalObjective, RowObjective, WithEmbeddingPenalty
 from models.training_data import Arrays, Catalogue, Rows
+from settings.training import TrainingSettings
 
 # Four items as points of a plane, and three queries.
 ITEMS = np.array([[1, 0], [0, 1], [1, 1], [-1, 0]], np.float32)
@@ -48,8 +50,9 @@ def rows(features: Arrays, **columns: Any) -> Rows:
 ROWS = rows({"query": QUERIES, CATALOGUE_INDEX: CHOSEN})
 
 
-def objective(name: str, num_negatives: int = 2, counts: Any = (1, 1, 1, 1)) -> RetrievalObjective:
-    return RetrievalObjective(name, num_negatives, ROWS, ROWS, CATALOGUE, np.array(counts), seed=3)
+def objective(name: str, counts: Any = (1, 1, 1, 1), **settings: Any) -> RetrievalObjective:
+    training = TrainingSettings(**{"num_negatives": 2, "seed": 3, **settings})
+    return RetrievalObjective(name, training, ROWS, ROWS, CATALOGUE, np.array(counts))
 
 
 def log_sum_exp(values: Any) -> float:
@@ -92,6 +95,54 @@ def test_sampled_losses_take_uniform_negatives_without_the_positive(name: str) -
     np.testing.assert_allclose(total, expected, rtol=1e-5)
 
 
+def drawn_by(name: str, **settings: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return many draws of negatives and the log of each one's probability."""
+    many = objective(name, counts=(1, 1, 2, 4), num_negatives=4000, **settings)
+    drawn, log_probability = many._draw(np.array(CHOSEN))
+    return np.asarray(drawn), np.broadcast_to(np.asarray(log_probability), np.shape(drawn))
+
+
+def test_popular_items_are_drawn_by_their_share() -> None:
+    drawn, log_probability = drawn_by("bpr", negatives="popularity")
+    shares = np.bincount(drawn, minlength=4) / len(drawn)
+    np.testing.assert_allclose(shares, [1 / 8, 1 / 8, 1 / 4, 1 / 2], atol=0.03)
+    np.testing.assert_allclose(np.exp(log_probability), np.array([1, 1, 2, 4])[drawn] / 8, rtol=1e-5)
+
+
+def test_a_sampled_softmax_is_corrected_for_popular_draws() -> None:
+    with_seed = objective("sampled_softmax", counts=(1, 1, 2, 4), negatives="popularity", num_negatives=3)
+    drawn = np.asarray(objective("bpr", counts=(1, 1, 2, 4), negatives="popularity", num_negatives=3)._draw(CHOSEN)[0])
+    share = np.array([1, 1, 2, 4]) / 8
+    expected = 0.0
+    for scores, item in zip(SCORES, CHOSEN, strict=True):
+        negatives = [scores[j] - np.log(3 * share[j]) for j in drawn if j != item]
+        expected += log_sum_exp([scores[item], *negatives]) - scores[item]
+    np.testing.assert_allclose(with_seed.loss(Plane(), ROWS.features, True)[0], expected, rtol=1e-5)
+
+
+def test_the_batch_gives_the_negatives() -> None:
+    total, _ = objective("bpr", negatives="in_batch").loss(Plane(), ROWS.features, True)
+    # Items 1, 1, 3: rows 0 and 1 have only item 3 left, row 2 has item 1 twice; a removed one costs nothing.
+    pairs = [(0, [3]), (1, [3]), (2, [1, 1])]
+    expected = sum(np.log1p(np.exp(SCORES[r, j] - SCORES[r, CHOSEN[r]])) / 3 for r, others in pairs for j in others)
+    np.testing.assert_allclose(total, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["hinge", "in_batch_softmax"])
+def test_only_the_hardest_negatives_count(name: str) -> None:
+    found = objective(name, negatives="in_batch" if name == "hinge" else "uniform", num_hard_negatives=1)
+    total, _ = found.loss(Plane(), ROWS.features, True)
+    expected = 0.0
+    for row, item in enumerate(CHOSEN):
+        corrected = SCORES[row] - (np.log(0.25) if name == "in_batch_softmax" else 0.0)
+        hardest = max(corrected[j] for j in CHOSEN if j != item)
+        if name == "hinge":
+            expected += max(0.0, 0.5 - corrected[item] + hardest)
+        else:
+            expected += log_sum_exp([corrected[item], hardest]) - corrected[item]
+    np.testing.assert_allclose(total, expected, rtol=1e-5)
+
+
 class Reader(SequenceModel):
     """Says at each position the point of the token that it reads."""
 
@@ -111,12 +162,11 @@ def test_every_position_learns_what_came_next_and_the_last_one_the_rows_item() -
         "token",
         1,
         name="softmax",
-        num_negatives=1,
+        settings=TrainingSettings(),
         train=histories,
         evaluation=histories,
         catalogue=CATALOGUE,
         item_counts=np.ones(4),
-        seed=0,
     )
     np.testing.assert_array_equal(objective.train[LABEL], [[0, -1, 2, 1]])
     total, weight = objective.loss(Reader("past"), objective.train, True)
@@ -137,6 +187,68 @@ def test_rows_are_compared_with_their_label_and_pay_the_penalty_in_training_only
             return features["x"] * 10
 
     some = rows({"x": np.array([1.0, 2.0], np.float32)}, rating=np.array([4.0, 0.0], np.float32))
-    objective = RowObjective("mse", some, some, "rating")
+    objective = RowObjective(TrainingSettings(), "mse", some, some, "rating", {}, [])
     assert [float(v) for v in objective.loss(Constant(), objective.train, True)] == [9 + 4 + 30, 2]
     assert [float(v) for v in objective.loss(Constant(), objective.train, False)] == [9 + 4, 2]
+
+
+class Worth(keras.Model):
+    """Says what the item of a row is worth."""
+
+    def call(self, features: Any, training: bool = False) -> Any:
+        return features["worth"]
+
+
+CLICKS = rows(
+    {
+        "worth": np.array([1.0, -2.0, 3.0], np.float32),
+        "place": np.array([0.0, 1.0, 2.0], np.float32),
+        CATALOGUE_INDEX: CHOSEN,
+    },
+    liked=np.array([1.0, 0.0, 1.0], np.float32),
+)
+
+
+def test_each_click_is_told_from_random_items() -> None:
+    catalogue = {"worth": np.array([5, 6, 7, 8], np.float32), CATALOGUE_INDEX: np.arange(4)}
+    settings = TrainingSettings(negatives_a_click=2, seed=3)
+    objective = RowObjective(settings, "bce", CLICKS, CLICKS, "liked", catalogue, ["worth"])
+    seeds = keras.random.SeedGenerator(3)
+    drawn = [np.asarray(keras.random.randint((3,), 0, 4, seed=seeds)) for _ in range(2)]
+    counted = [
+        (5 + j)
+        for draws in drawn
+        for j, item, click in zip(draws, CHOSEN, [1, 0, 1], strict=True)
+        if click and j != item
+    ]
+    total, weight = objective.loss(Worth(), objective.train, True)
+    expected = sum(np.log1p(np.exp(x)) for x in [-1.0, -2.0, -3.0, *counted])
+    np.testing.assert_allclose([total, weight], [expected, 3 + len(counted)], rtol=1e-5)
+
+
+def test_the_place_adds_its_bias_to_the_model_around_an_average_place() -> None:
+    class Tenth(keras.layers.Layer):
+        def call(self, features: Any) -> Any:
+            return features["place"][:, None] / 10
+
+    objective = RowObjective(TrainingSettings(), "mse", CLICKS, CLICKS, "liked", {}, [], Tenth())
+    total, _ = objective.loss(Worth(), objective.train, True)
+    np.testing.assert_allclose(total, (1 - 0.1 - 1) ** 2 + (-2 - 0) ** 2 + (3 + 0.1 - 1) ** 2, rtol=1e-5)
+
+
+def test_every_embedding_table_pays_for_its_size_in_training() -> None:
+    class TwoTables(Worth):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tables = [TokenEmbedding(2, 3), TokenEmbedding(1, 2)]
+            for table in self.tables:
+                table.build((None,))
+                table.table.assign(keras.ops.full(table.table.shape, 2.0))
+
+    inner = RowObjective(TrainingSettings(), "mse", CLICKS, CLICKS, "liked", {}, [])
+    objective = WithEmbeddingPenalty(inner, l2=0.5)
+    plain, weight = inner.loss(TwoTables(), objective.train, True)
+    total, _ = objective.loss(TwoTables(), objective.train, True)
+    np.testing.assert_allclose(float(total), float(plain) + 3 * 0.5 * (6 + 2) * 4, rtol=1e-6)
+    assert float(objective.loss(TwoTables(), objective.eval, False)[0]) == float(plain)
+    assert float(weight) == 3

@@ -85,9 +85,34 @@ def test_a_loss_of_another_task_is_refused() -> None:
         fit(parse_params({"name": "two_tower"}), TrainingSettings(loss="mse"), loaded().space, loaded().data)
 
 
-@pytest.mark.parametrize("loss", ["in_batch_softmax", "sampled_softmax", "bce", "bpr"])
+@pytest.mark.parametrize("loss", ["in_batch_softmax", "sampled_softmax", "bce", "gbce", "bpr"])
 def test_every_loss_trains_both_kinds_of_retrieval_model(loss: str) -> None:
     settings = TrainingSettings(epochs=6, batch_size=64, learning_rate=0.02, loss=loss, num_negatives=8)
     for name in ("two_tower", "sasrec"):
         _, history = fit(parse_params({"name": name, "embedding_dim": 8}), settings, loaded().space, loaded().data)
         assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
+
+
+def test_the_bias_of_a_place_is_learnt_beside_the_model_and_left_out_when_serving() -> None:
+    """Items are liked at random, and clicks are twice as likely to be missed at the second place."""
+    data = loaded().data
+    place = (np.arange(len(data.train)) % 2).astype(np.float32) * 2 - 1
+    liked = np.where(place > 0, data.train.liked, 0.0).astype(np.float32)
+    train = dataclasses.replace(data.train, features=data.train.features | {"age": place}, liked=liked)
+    settings = TrainingSettings(epochs=30, batch_size=64, learning_rate=0.05, position="age", early_stopping_patience=0)
+    none = data.eval.where(np.zeros(len(data.eval), bool))
+    model, _ = fit(
+        parse_params({"name": "fm", "embedding_dim": 4}), settings, loaded().space, data_with(train=train, eval=none)
+    )
+    assert float(model.position_bias.weights_of_fields.numeric["age"][0]) > 0.5
+    rows = {name: tf.constant(values[:6]) for name, values in train.features.items()}
+    elsewhere = rows | {"age": -rows["age"]}
+    np.testing.assert_array_equal(model(rows), model(elsewhere))
+
+
+def test_neumf_trains_its_parts_first() -> None:
+    params = parse_params({"name": "ncf", "embedding_dim": 4, "hidden_units": [4], "pretrained": True})
+    settings = TrainingSettings(epochs=3, batch_size=64, learning_rate=0.02)
+    cold = fit(params.model_copy(update={"pretrained": False}), settings, loaded().space, loaded().data)[1]
+    warm = fit(params, settings, loaded().space, loaded().data)[1]
+    assert warm.epochs[0]["loss"] < cold.epochs[0]["loss"]

@@ -40,6 +40,26 @@ def test_a_configuration_survives_the_trip_through_json(tmp_path: Path) -> None:
         ({"training": {"epochs": 0}}, ["training.epochs", "greater than or equal to 1", "Received: 0"]),
         ({"model": {"name": "bert4nobody"}}, ["model", "'bert4nobody'", "popularity", "sasrec"]),
         ({"model": {"name": "sasrec"}}, ["sasrec", "'sequence'", "two_tower"]),
+        ({"training": {"loss": "mse"}}, ["training.loss: 'mse' cannot train a retrieval model", "in_batch_softmax"]),
+        (
+            {"training": {"negatives": "popularity"}},
+            ["training.negatives", "no effect on training.loss 'softmax'", "sampled_softmax"],
+        ),
+        (
+            {"training": {"loss": "sampled_softmax", "negatives": "in_batch"}},
+            ["'in_batch' does not go with loss 'sampled_softmax'", "in_batch_softmax"],
+        ),
+        ({"training": {"num_hard_negatives": 3}}, ["training.num_hard_negatives: 3 has no effect", "in_batch_softmax"]),
+        (
+            {"training": {"loss": "bpr", "num_hard_negatives": 300}},
+            ["300 of 128 negatives", "Expected at most as many"],
+        ),
+        ({"training": {"negatives_a_click": 2}}, ["is for ranking models", "a retrieval model"]),
+        ({"training": {"position": "user_id"}}, ["is for ranking and rating models"]),
+        (
+            {"training": {"position": "item_id"}, "model": {"name": "fm"}, "gate": {"popularity_metric": "auc"}},
+            ["training.position", "`tower: query`, one of ['user_id']", "'item_id'"],
+        ),
         ({"gate": {}}, ["no threshold", "popularity_metric"]),
         (
             {"features": [MINIMAL["features"][0], MINIMAL["features"][0]]},

@@ -1,0 +1,1 @@
+"""Quality of every model under published protocols, each written once."""

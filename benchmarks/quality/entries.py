@@ -1,0 +1,87 @@
+"""Which models each protocol measures, with their settings; chosen on held-out parts of train, never on test rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table.
+
+    Attributes:
+      model: `name` and hyperparameters.
+      training: as in the configuration.
+      history_length: earlier items a row carries, where the protocol has histories.
+    """
+
+    model: dict[str, Any]
+    training: dict[str, Any] = field(default_factory=dict)
+    history_length: int = 1
+
+    @property
+    def name(self) -> str:
+        """The model's name, with the option that tells two entries of one model apart."""
+        told = ("version", "products", "metric", "pooling", "mode")
+        return "-".join(str(self.model[key]) for key in ("name", *told) if key in self.model)
+
+
+# As the peers are run: vectors of 16, layers of 256, 128 and 64, no dropout, Adam at 0.001.
+_DEEP: dict[str, Any] = {"embedding_dim": 16, "hidden_units": (256, 128, 64), "dropout": 0.0}
+_RANKERS: tuple[dict[str, Any], ...] = (
+    {"name": "fm", "embedding_dim": 16},
+    {"name": "ffm", "embedding_dim": 4},
+    {"name": "wide_deep", **_DEEP},
+    {"name": "deep_crossing", **_DEEP},
+    {"name": "pnn", "products": "inner", **_DEEP},
+    {"name": "pnn", "products": "outer", **_DEEP},
+    {"name": "dcn", "version": "v1", **_DEEP},
+    {"name": "dcn", "version": "v2", **_DEEP},
+    {"name": "nfm", **_DEEP},
+    {"name": "afm", "embedding_dim": 16, "dropout": 0.0},
+    {"name": "deepfm", **_DEEP},
+    {"name": "xdeepfm", **_DEEP},
+    {"name": "two_tower_click", **_DEEP},
+)
+_LAST = {"early_stopping_patience": 0}
+
+ENTRIES: dict[str, tuple[Entry, ...]] = {
+    "criteo": tuple(Entry(model, {"epochs": 2, "batch_size": 256, **_LAST}) for model in _RANKERS),
+    "clicks_1m": tuple(
+        Entry(model, {"epochs": 3, "batch_size": 2048, **_LAST}) for model in (*_RANKERS, {"name": "microxl"})
+    ),
+    "ratings_100k": (
+        Entry({"name": "matrix_factorization", "embedding_dim": 32}, {"epochs": 20, **_LAST}),
+        Entry({"name": "mf_history"}, {"epochs": 10, **_LAST}),
+        Entry({"name": "linear_rs"}, {"epochs": 10, **_LAST}),
+        Entry({"name": "mf_dnn"}, {"epochs": 8, **_LAST}),
+        Entry({"name": "two_tower_rating"}, {"epochs": 6, **_LAST}),
+    ),
+    "ratings_small": (
+        Entry({"name": "matrix_factorization", "embedding_dim": 32}, {"epochs": 20, **_LAST}),
+        Entry({"name": "mf_history"}, {"epochs": 10, **_LAST}),
+        Entry({"name": "linear_rs"}, {"epochs": 10, **_LAST}),
+        Entry({"name": "mf_dnn"}, {"epochs": 8, **_LAST}),
+        Entry({"name": "two_tower_rating"}, {"epochs": 6, **_LAST}),
+    ),
+    "next_item_1m": (
+        Entry({"name": "popularity"}),
+        Entry({"name": "random"}),
+        Entry({"name": "item_knn", "num_neighbors": 50}, history_length=2400),
+        Entry({"name": "ease", "l2": 500.0}, history_length=2400),
+        Entry({"name": "ials"}, history_length=2400),
+        Entry(
+            {"name": "bpr", "embedding_dim": 64}, {"epochs": 20, "batch_size": 4096, "learning_rate": 0.003, **_LAST}
+        ),
+        Entry({"name": "ncf"}, {"epochs": 10, "batch_size": 4096, "learning_rate": 0.002, **_LAST}),
+        Entry({"name": "lightgcn"}, {"epochs": 30, "batch_size": 16384, "learning_rate": 0.01, **_LAST}),
+        Entry({"name": "two_tower"}, {"epochs": 10, "batch_size": 2048, "learning_rate": 0.003, **_LAST}, 50),
+        Entry({"name": "youtube_dnn"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
+        Entry({"name": "single_tower_softmax"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
+        Entry({"name": "caser"}, {"epochs": 30, "batch_size": 2048, "learning_rate": 0.002, **_LAST}, 5),
+        Entry({"name": "attrec"}, {"epochs": 30, "batch_size": 2048, "learning_rate": 0.003, **_LAST}, 5),
+        Entry({"name": "gru4rec", "embedding_dim": 64}, {"epochs": 40, "batch_size": 128, **_LAST}, 200),
+        Entry({"name": "sasrec", "embedding_dim": 64}, {"epochs": 60, "batch_size": 128, **_LAST}, 200),
+    ),
+}

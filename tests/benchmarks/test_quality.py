@@ -1,0 +1,87 @@
+"""The protocols' splits and measures."""
+
+from __future__ import annotations
+
+import doctest
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from benchmarks.quality import measures, problem, protocols, table
+from benchmarks.quality.entries import ENTRIES
+from models.registry import parse_params
+from settings.training import TrainingSettings
+
+
+@pytest.mark.parametrize("module", [measures, problem, table])
+def test_examples_hold(module: object) -> None:
+    found = doctest.testmod(module)  # type: ignore[arg-type]
+    assert found.attempted
+    assert not found.failed
+
+
+def test_measures_agree_with_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    labels, scores = (generator.random(200) < 0.3).astype(float), generator.integers(0, 20, 200) / 20
+    assert measures.auc(labels, scores) == pytest.approx(sklearn.metrics.roc_auc_score(labels, scores))
+    p = generator.uniform(0.01, 0.99, 200)
+    assert measures.log_loss(labels, p) == pytest.approx(sklearn.metrics.log_loss(labels, p))
+    liked = np.array([0, 1, 1, 0, 1.0])
+    ndcg = sklearn.metrics.ndcg_score([liked], [scores[:5]], ignore_ties=True)
+    users = np.ones(5)
+    distinct = scores[:5] + np.arange(5) * 1e-6
+    ndcg = sklearn.metrics.ndcg_score([liked], [distinct])
+    assert measures.ranked_rows(users, liked, distinct)["ndcg strict"] == pytest.approx(ndcg)
+
+
+def write_1m(folder: Path) -> None:
+    """Three users; the second one's ratings are out of order, and two of them share a second."""
+    rows = ["1::10::5::100", "1::20::3::200", "1::30::4::300"]
+    rows += ["2::30::4::50", "2::10::2::10", "2::20::5::50", "3::40::4::7", "3::10::4::8"]
+    folder.mkdir()
+    with gzip.open(folder / "ratings.dat.gz", "wt") as file:
+        file.write("\n".join(rows) + "\n")
+    (folder / "users.dat").write_text("1::F::25::1::0\n2::M::35::2::0\n3::M::25::1::0\n")
+    (folder / "movies.dat").write_text("".join(f"{i}::Film {i} (199{i // 10})::Drama|War\n" for i in (10, 20, 30, 40)))
+
+
+def test_the_last_rating_by_time_and_file_order_is_left_out(tmp_path: Path) -> None:
+    write_1m(tmp_path / "ml-1m")
+    found = protocols.next_item_1m(tmp_path, history_length=2)
+    tokens = {10: 2, 20: 3, 30: 4, 40: 5}
+    assert found.test.features["item_id"].tolist() == [tokens[30], tokens[20], tokens[10]]
+    # User 2: 10 at second 10, then 30 and 20 at second 50 in file order.
+    assert found.test.features["history"].tolist() == [[2, 3], [2, 4], [0, 5]]
+    assert len(found.data.train) == 5
+    assert found.data.train.sequence_end.tolist() == [False, True, False, True, True]
+    assert found.seen is not None
+    assert found.seen.astype(int).tolist() == [[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
+    earlier = protocols.next_item_1m(tmp_path, history_length=2, with_validation=True)
+    # The second last is asked for; user 3 has nothing before it, and what is asked for is never trained on.
+    assert earlier.test.features["item_id"].tolist() == [tokens[20], tokens[30], tokens[40]]
+    assert len(earlier.data.train) == 2
+
+
+def test_counts_and_means_leave_the_rows_own_rating_and_all_test_rows_out() -> None:
+    group = np.array([2, 2, 2, 2, 3, 3])
+    rating = np.array([5.0, 1.0, 3.0, 3.0, 2.0, 4.0], np.float32)
+    train = np.array([True, True, False, True, True, True])
+    count, mean = protocols._others(group, rating, train, train)
+    # Train's mean is 3; each row's other train ratings: {1, 3}, {5, 3}, {5, 1, 3}, {5, 1}, {4}, {2}.
+    expected = (np.log1p([2, 2, 3, 2, 1, 1]), np.array([19 / 7, 23 / 7, 24 / 8, 21 / 7, 19 / 6, 17 / 6]))
+    for found, numbers in zip((count, mean), expected, strict=True):
+        np.testing.assert_allclose(
+            found, (numbers - numbers[train].mean()) / numbers[train].std(), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("protocol", sorted(ENTRIES))
+def test_every_entry_is_a_valid_configuration(protocol: str) -> None:
+    names = [entry.name for entry in ENTRIES[protocol]]
+    assert len(set(names)) == len(names)
+    for entry in ENTRIES[protocol]:
+        parse_params(entry.model)
+        TrainingSettings(**entry.training)
