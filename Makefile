@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 CONFIG ?= configs/movielens_100k.yaml
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint format bench bench-quality
+.PHONY: help setup run test lint check-manifests format bench bench-quality
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -20,6 +20,9 @@ lint: setup ## ruff and mypy
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+
+check-manifests: setup ## checkov over all Kubernetes manifests and the Dockerfile (needs kubectl)
+	@kubernetes/check_manifests.sh
 
 format: setup ## rewrite the code in house style
 	@$(PYTHON) -m ruff check --fix .

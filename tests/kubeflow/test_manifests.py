@@ -18,7 +18,7 @@ from tests.kubeflow.pod_security import restricted_faults
 KUBERNETES = Path(__file__).resolve().parents[2] / "kubernetes"
 BUILDS = sorted(path.parent.relative_to(KUBERNETES).as_posix() for path in KUBERNETES.rglob("kustomization.yaml"))
 # Kinds of other projects: their schemas are not part of Kubernetes.
-CUSTOM = {"ServiceMonitor", "InferenceService"}
+CUSTOM = {"ServiceMonitor", "InferenceService", "FlinkDeployment"}
 # autoscaling/v2 and batch/v1 CronJob time zones are stable from 1.27 on; 1.29 is the oldest that DESIGN asks for.
 VERSIONS = ["1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 
@@ -46,7 +46,15 @@ def pods(records: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_there_is_something_to_build() -> None:
-    assert {"base", "overlays/dev", "overlays/prod", "serving/kserve", "serving/tensorflow-serving"} <= set(BUILDS)
+    assert {
+        "beam/flink",
+        "beam/spark",
+        "base",
+        "overlays/dev",
+        "overlays/prod",
+        "serving/kserve",
+        "serving/tensorflow-serving",
+    } <= set(BUILDS)
     assert not list(KUBERNETES.rglob("__init__.py"))  # would shadow the kubernetes client
 
 
@@ -66,7 +74,18 @@ def test_every_pod_keeps_the_restricted_standard(name: str) -> None:
     assert {what: faults for what, pod in pods(build(name)) if (faults := restricted_faults(pod))} == {}
 
 
-@pytest.mark.parametrize("name", BUILDS)
+def test_flinks_pods_keep_the_restricted_standard_but_for_the_token_that_starts_workers() -> None:
+    spec = next(record for record in build("beam/flink") if record["kind"] == "FlinkDeployment")["spec"]
+    pod, workers = spec["podTemplate"]["spec"], spec["taskManager"]["podTemplate"]["spec"]
+    main = {**pod["containers"][0], "resources": dict.fromkeys(("requests", "limits"), spec["taskManager"]["resource"])}
+    merged = {**pod, "containers": [main, *workers["containers"]]}
+    assert restricted_faults(merged) == ["pod: mounts a service account token"]
+    for image in (spec["image"], workers["containers"][0]["image"]):
+        assert re.search(r"@sha256:[0-9a-f]{64}$", image)
+
+
+# The base of Beam's engines is not applied by itself: each names the job server's image.
+@pytest.mark.parametrize("name", [name for name in BUILDS if name != "beam/base"])
 def test_every_image_is_named_by_digest(name: str) -> None:
     for what, pod in pods(build(name)):
         for container in pod["containers"]:
