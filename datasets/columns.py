@@ -15,6 +15,9 @@ ITEM_EVENT_COUNT = "item_event_count"
 ITEM_RATING_MEAN = "item_rating_mean"
 SECONDS_SINCE_LAST_EVENT = "seconds_since_last_event"
 SEQUENCE_END = "is_sequence_end"
+# Of events alone: read, and not written under this name.
+CHOSEN = "chosen"
+REQUEST_ID = "request_id"
 
 EVENT_SPLITS = ("train", "eval", "test")
 ITEMS_SPLIT = "items"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from datasets.ad_logs import avazu_file, criteo_files, read_avazu, read_criteo
 from datasets.interactions import Interactions
 from datasets.movielens import read_1m, read_100k, read_csv_release
 from datasets.obtain import movielens_100k
 from datasets.own_tables import read_tables
 from datasets.quarantine import Quarantine
-from settings.data import DataSettings, MovieLensSource, Source
+from settings.data import AdLogSource, DataSettings, MovieLensSource, Source
 from settings.errors import DataError
 
 _MOVIELENS = {
@@ -34,6 +35,9 @@ def read(source: Source, quarantine: Quarantine | None = None) -> Interactions:
     quarantine = quarantine or Quarantine()
     if isinstance(source, MovieLensSource):
         return _MOVIELENS[source.kind](_folder(source), quarantine)
+    if isinstance(source, AdLogSource):
+        reader = read_criteo if source.kind == "criteo" else read_avazu
+        return reader(Path(source.path).expanduser(), quarantine)
     return read_tables(source, quarantine)
 
 
@@ -63,6 +67,9 @@ def input_files(source: Source) -> list[Path]:
     """
     if isinstance(source, MovieLensSource):
         return sorted(path for path in _folder(source).iterdir() if path.is_file())
+    if isinstance(source, AdLogSource):
+        path = Path(source.path).expanduser()
+        return criteo_files(path) if source.kind == "criteo" else [avazu_file(path)]
     files = []
     for key in ("path", "users_path", "items_path"):
         if (name := getattr(source, key)) is None:

@@ -33,7 +33,8 @@ class Timeline:
     """The events in time order with their splits and pasts.
 
     Args:
-      data: what a reader returned; events that repeat user, item and second are dropped.
+      data: what a reader returned; events that repeat user, item and second (and request, where they have one) are
+        dropped.
       settings: split, labels, lengths.
     """
 
@@ -44,10 +45,9 @@ class Timeline:
 
     def __post_init__(self) -> None:
         raw = self.data.events
-        numbered = raw.select([c.USER_ID, c.ITEM_ID, c.TIMESTAMP]).append_column(
-            "row", pa.array(np.arange(raw.num_rows))
-        )
-        first = numbered.group_by([c.USER_ID, c.ITEM_ID, c.TIMESTAMP]).aggregate([("row", "min")])["row_min"]
+        key = [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, *([c.REQUEST_ID] if c.REQUEST_ID in raw.column_names else [])]
+        numbered = raw.select(key).append_column("row", pa.array(np.arange(raw.num_rows)))
+        first = numbered.group_by(key).aggregate([("row", "min")])["row_min"]
         kept = np.sort(first.to_numpy())
         times = raw[c.TIMESTAMP].to_numpy()[kept]
         events = raw.take(pa.array(kept[np.argsort(times, kind="stable")]))
@@ -75,12 +75,19 @@ class Timeline:
         return assign(self.users[1], self.time, self.settings.split)
 
     @cached_property
+    def _chosen(self) -> NDArray[np.bool_]:
+        """Whether each event enters histories and counts."""
+        if c.CHOSEN not in self.events.column_names:
+            return np.ones(len(self.time), bool)
+        return self.events[c.CHOSEN].to_numpy()
+
+    @cached_property
     def _user_past(self) -> Past:
-        return past(self.users[1], self.time, self._ties)
+        return past(self.users[1], self.time, self._ties, self._chosen)
 
     @cached_property
     def _item_past(self) -> Past:
-        return past(self.items[1], self.time, self._ties)
+        return past(self.items[1], self.time, self._ties, self._chosen)
 
     @property
     def _ties(self) -> Ties:
@@ -113,15 +120,17 @@ class Timeline:
         )
         catalogue = catalogue.take(pa.array(_id_order(catalogue)))
         number = pc.index_in(catalogue, ids).to_numpy(zero_copy_only=False)
+        chosen = np.bincount(self.items[1][train & self._chosen], minlength=len(ids))
         counts = np.bincount(self.items[1][train], minlength=len(ids)).astype(np.float64)
         sums = np.bincount(self.items[1][train], weights=self._ratings[train], minlength=len(ids))
         known = ~np.isnan(number)
         place = np.where(known, number, 0).astype(np.int64)
-        count = np.where(known, counts[place], 0)
-        mean = np.where(count > 0, sums[place] / np.maximum(count, 1), np.nan)
+        count = np.where(known, chosen[place], 0)
+        rated = np.where(known, counts[place], 0)
+        mean = np.where(rated > 0, sums[place] / np.maximum(rated, 1), np.nan)
         columns = {
             c.ITEM_ID: _lists(catalogue),
-            c.ITEM_EVENT_COUNT: _lists(pa.array(count.astype(np.int64))),
+            c.ITEM_EVENT_COUNT: _lists(pa.array(count)),
             c.ITEM_RATING_MEAN: _lists(_floats(mean)),
         }
         return pa.RecordBatch.from_pydict(columns | _joined(table, c.ITEM_ID, catalogue))
@@ -132,9 +141,9 @@ class Timeline:
         order = _id_order(ids)
         last = np.zeros(len(ids), np.int64)
         last[number] = np.arange(len(number))  # events stand in time order: the last assignment wins
-        counts = np.bincount(number, minlength=len(ids))
-        means = np.bincount(number, weights=self._ratings, minlength=len(ids)) / counts
-        after = past(number, self.time, "file_order")
+        counts = np.bincount(number[self._chosen], minlength=len(ids))
+        means = np.bincount(number, weights=self._ratings, minlength=len(ids)) / np.bincount(number)
+        after = past(number, self.time, "file_order", self._chosen)
         for users in self._cut(order, counts[order], with_seen=True):
             rows = last[users]
             chosen = ids.take(pa.array(users))
@@ -146,6 +155,8 @@ class Timeline:
                 c.HISTORY: self._window(after, rows, self.settings.history_length, inclusive=True),
                 c.SEEN: self._window(after, rows, self.settings.seen_limit, inclusive=True),
             }
+            state = self.events.select(self.data.state).take(pa.array(rows))
+            columns |= {name: _raw(state[name]) for name in state.column_names}
             yield pa.RecordBatch.from_pydict(columns | _joined(self.data.users, c.USER_ID, chosen))
 
     def summary(self) -> dict[str, dict[str, int]]:
@@ -175,7 +186,7 @@ class Timeline:
     @cached_property
     def _sequence_ends(self) -> NDArray[np.bool_]:
         """Mark each user's last train event, and every `history_length`-th before it."""
-        train = np.flatnonzero(self.split == TRAIN)
+        train = np.flatnonzero((self.split == TRAIN) & self._chosen)
         user = self.users[1][train]
         order = np.argsort(user, kind="stable")
         _, start, count = np.unique(user[order], return_index=True, return_counts=True)
@@ -210,16 +221,22 @@ class Timeline:
             columns[c.SEEN] = self._window(self._user_past, rows, self.settings.seen_limit)
         else:
             columns[c.SEQUENCE_END] = _lists(pa.array(self._sequence_ends[rows].astype(np.int64)))
+        known = {c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.RATING, c.CHOSEN}
+        columns |= {name: _raw(events[name]) for name in events.column_names if name not in known}
         columns |= _joined(self.data.users, c.USER_ID, events[c.USER_ID])
         return pa.RecordBatch.from_pydict(columns | _joined(self.data.items, c.ITEM_ID, events[c.ITEM_ID]))
 
     @cached_property
     def _user_means(self) -> NDArray[np.float64]:
-        return self._user_past.means(self._ratings)
+        return self._rated_past(self._user_past, self.users[1]).means(self._ratings)
 
     @cached_property
     def _item_means(self) -> NDArray[np.float64]:
-        return self._item_past.means(self._ratings)
+        return self._rated_past(self._item_past, self.items[1]).means(self._ratings)
+
+    def _rated_past(self, chosen: Past, group: Ints) -> Past:
+        """Return the past with all events: a mean of clicks is a click rate only beside what was not clicked."""
+        return chosen if self._chosen.all() else past(group, self.time, self._ties)
 
     @cached_property
     def _user_last(self) -> NDArray[np.float64]:
@@ -298,11 +315,14 @@ def _joined(table: pa.Table | None, key: str, ids: pa.Array | pa.ChunkedArray) -
             raise DataError(
                 f"column {name!r} of the {key.removesuffix('_id')} table is computed by Shortlist. Rename it"
             )
-        values = table[name].combine_chunks().take(place)
-        values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-        if pa.types.is_list(values.type):
-            kind = pa.binary() if pa.types.is_string(values.type.value_type) else values.type.value_type
-            result[name] = values.cast(pa.list_(kind))
-        else:
-            result[name] = _lists(values)
+        result[name] = _raw(table[name].combine_chunks().take(place))
     return result
+
+
+def _raw(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return a column as lists, whether it held single values or lists."""
+    if not pa.types.is_list(values.type):
+        return _lists(values)
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    kind = pa.binary() if pa.types.is_string(values.type.value_type) else values.type.value_type
+    return values.cast(pa.list_(kind))

@@ -12,10 +12,13 @@ from datasets.columns import ITEM_ID, USER_ID
 from settings.errors import ConfigError
 from settings.features import (
     CategoricalFeature,
+    CyclicFeature,
     FeatureRecord,
+    HashedFeature,
     MultivalentFeature,
     NumericFeature,
     SequenceFeature,
+    TextFeature,
     Tower,
     VocabularyFeature,
 )
@@ -112,6 +115,14 @@ class FeatureSpace:
             elif isinstance(record, NumericFeature) and record.scaling == "bucketize":
                 name, size = record.name, record.num_buckets + 1
                 fields.append(Field(name, "categorical", record.tower, name, size, source=record.source))
+            elif isinstance(record, HashedFeature):
+                size = record.num_buckets + 1
+                # Of crossed columns none is the source: the field is no id of an item or user.
+                source = "" if record.cross else record.source
+                fields.append(Field(record.name, "categorical", record.tower, record.name, size, source=source))
+            elif isinstance(record, CyclicFeature):
+                names = (f"{record.name}_sin", f"{record.name}_cos")
+                fields += [Field(name, "numeric", record.tower, source=record.source) for name in names]
             else:
                 fields.append(Field(record.name, "numeric", record.tower, source=record.source))
             if getattr(record, "missing_indicator", False):
@@ -209,6 +220,8 @@ class FeatureSpace:
 
 def _shape(record: VocabularyFeature) -> tuple[Kind, int]:
     """Return a field's kind and the number of values a row."""
+    if isinstance(record, TextFeature):
+        return "multivalent", record.max_length
     if isinstance(record, MultivalentFeature | SequenceFeature):
         return record.kind, record.max_length
     return "categorical", 1

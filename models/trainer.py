@@ -29,6 +29,7 @@ from settings.errors import DataError
 from settings.features import FeatureList
 from settings.serving import ServingSettings
 from settings.training import TrainingSettings
+from transforms.collisions import collision_rates
 from transforms.vocabulary import vocabulary_keys
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Inputs:
       parser: of raw rows.
       users: the users' state.
       keys: what ids and catalogue positions stand for.
+      collision_rates: by hashed feature, the share of train's tokens that share their id with another.
     """
 
     data: TrainingData
@@ -54,6 +56,7 @@ class Inputs:
     parser: ExampleParser
     users: Users
     keys: Mapping[str, Keys]
+    collision_rates: Mapping[str, float]
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -89,7 +92,7 @@ def run_fn(fn_args: FnArgs) -> None:
         return
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(f"{fn_args.model_run_dir}/history.json", "w") as file:
-        file.write(json.dumps(asdict(history), indent=2))
+        file.write(json.dumps(asdict(history) | {"collision_rates": inputs.collision_rates}, indent=2))
     if history.epochs:
         TrainedWeights.of(params, model, inputs.keys).save(_weights_path(fn_args.serving_model_dir))
     serving = ServingSettings.model_validate_json(fn_args.custom_config.get("serving", "{}"))
@@ -132,7 +135,8 @@ def read_inputs(fn_args: FnArgs) -> Inputs:
     space = FeatureSpace.from_transform(records, tft_output, num_items=len(catalogue))
     _LOG.info("%d train rows, %d eval rows, %d items", len(data.train), len(data.eval), len(catalogue))
     keys = {name: Keys(*tokens) for name, tokens in vocabulary_keys(records, tft_output).items()}
-    return Inputs(data, space, parser, users, keys | {CATALOGUE: Keys(catalogue.item_ids.tolist())})
+    keys |= {CATALOGUE: Keys(catalogue.item_ids.tolist())}
+    return Inputs(data, space, parser, users, keys, collision_rates(records, tft_output))
 
 
 def _checkpoints(fn_args: FnArgs, training: TrainingSettings, strategy: tf.distribute.Strategy) -> Checkpoints | None:

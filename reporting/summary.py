@@ -85,6 +85,9 @@ class TrainingRecord(Record):
 
     epochs: tuple[dict[str, Number], ...] = Field((), description="`epoch`, `loss`, `val_loss`, ... of each epoch.")
     examples_per_second: Number = Field(None, description="Training examples a second.")
+    collision_rates: dict[str, float] = Field(
+        {}, description="By hashed feature: the share of train's distinct tokens that share their id with another."
+    )
 
 
 class TrialRecord(Record):

@@ -40,7 +40,14 @@ class TableSource(Section):
     list_columns: tuple[str, ...] = Field((), description="Columns that hold several values, '|' between them.")
 
 
-Source = Annotated[MovieLensSource | TableSource, Field(discriminator="kind")]
+class AdLogSource(Section):
+    """Criteo's or Avazu's rows: displayed advertisements with their click, of anonymous users, for ranking models."""
+
+    kind: Literal["criteo", "avazu"]
+    path: str = Field(description="The file with labels, or the folder that holds it.")
+
+
+Source = Annotated[MovieLensSource | TableSource | AdLogSource, Field(discriminator="kind")]
 
 
 class GlobalTimeline(Section):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from datasets import columns
 from settings.section import Section
 
 Tower = Literal["query", "candidate"]
@@ -23,16 +24,56 @@ class FeatureRecord(Section):
         """The raw column."""
         return self.column or self.name
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All raw columns that the feature is made of."""
+        return (self.source,)
+
 
 class NumericFeature(FeatureRecord):
-    """A number: standardized to mean 0 and variance 1, or cut into quantile buckets, or taken as it is."""
+    """A number: clipped, as its logarithm, imputed, and then scaled, in this order.
+
+    `standardize` gives mean 0 and variance 1, `min_max` 0 to 1, `bucketize` quantile buckets, `none` the number itself.
+    `impute: multivariate` fills a gap with what is expected beside the row's other numbers that are imputed so.
+    """
 
     kind: Literal["numeric"] = "numeric"
-    scaling: Literal["standardize", "bucketize", "none"] = "standardize"
+    clip: tuple[float, float] | None = Field(None, description="Move what is lower or higher to these bounds.")
+    log: bool = Field(False, description="Take sign(x) log(1 + |x|).")
+    scaling: Literal["standardize", "min_max", "bucketize", "none"] = "standardize"
     num_buckets: int = Field(10, ge=2, description="Quantile buckets, with `scaling: bucketize`.")
-    impute: Literal["mean", "median", "constant"] = "mean"
+    impute: Literal["mean", "median", "constant", "multivariate"] = "mean"
     fill_value: float = Field(0.0, description="What a missing value becomes, with `impute: constant`.")
     missing_indicator: bool = Field(False, description="Add `<name>_missing`, 1.0 where the value was missing.")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> NumericFeature:
+        if self.clip is not None and not self.clip[0] < self.clip[1]:
+            raise ValueError(f"clip should hold a lower and a higher bound. Received: {list(self.clip)}")
+        return self
+
+
+class CyclicFeature(FeatureRecord):
+    """A moment in seconds since 1970 (UTC) as its place in a recurring period: `<name>_sin` and `<name>_cos`."""
+
+    kind: Literal["cyclic"] = "cyclic"
+    period: Literal["day", "week", "year"] = Field(description="What recurs.")
+
+
+class HashedFeature(FeatureRecord):
+    """One token a row, or several columns' tokens crossed, by hash: no vocabulary. Id 0 where any of them is missing.
+
+    How many tokens share an id is counted on train and reported.
+    """
+
+    kind: Literal["hashed"] = "hashed"
+    cross: tuple[str, ...] = Field((), description="Further raw columns: the token is then the combination of all.")
+    num_buckets: int = Field(ge=2, description="Ids that tokens are spread over.")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All raw columns that the feature is made of."""
+        return (self.source, *self.cross)
 
 
 class VocabularyFeature(FeatureRecord):
@@ -72,9 +113,25 @@ class SequenceFeature(VocabularyFeature):
     max_length: int = Field(50, ge=1, description="Tokens kept a row: the newest.")
 
 
+class TextFeature(VocabularyFeature):
+    """A text as its words in lower case, in their order; the first are kept. Pooled by the model."""
+
+    kind: Literal["text"] = "text"
+    max_length: int = Field(16, ge=1, description="Words kept a row: the first.")
+
+
 Feature = Annotated[
-    NumericFeature | CategoricalFeature | MultivalentFeature | SequenceFeature, Field(discriminator="kind")
+    NumericFeature
+    | CyclicFeature
+    | HashedFeature
+    | CategoricalFeature
+    | MultivalentFeature
+    | SequenceFeature
+    | TextFeature,
+    Field(discriminator="kind"),
 ]
+# Columns that say what a model is to predict.
+LABELS = (columns.RATING, columns.RELEVANT, columns.LIKED)
 
 
 class FeatureList(Section):
@@ -90,9 +147,17 @@ class FeatureList(Section):
             raise ValueError(f"feature names should be unique. Received twice: {doubled}")
         known = {r.name for r in self.records if isinstance(r, VocabularyFeature) and r.vocabulary is None}
         for record in self.records:
+            if told := sorted(set(record.sources) & set(LABELS)):
+                raise ValueError(f"feature {record.name!r} reads {told[0]!r}, which is the label. Leave it out")
             if isinstance(record, VocabularyFeature) and record.vocabulary_name not in known:
                 raise ValueError(
                     f"feature {record.name!r} shares vocabulary {record.vocabulary!r}, which no feature owns. "
                     f"Vocabularies: {sorted(known)}"
                 )
+        joint = [r.name for r in self.records if isinstance(r, NumericFeature) and r.impute == "multivariate"]
+        if len(joint) == 1:
+            raise ValueError(
+                f"feature {joint[0]!r} has impute: multivariate, and is the only one. Expected at least two such "
+                "numbers, each telling of the others; or impute: mean"
+            )
         return self

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from settings.features import VocabularyFeature
+from transforms.collisions import WriteCollisions, collision_file
 from transforms.vocabulary_files import NO_TOKEN, Vocabulary, WriteVocabularies
 
 # Share of the rows by which a learnt quantile's rank may be off; costs 25 KB a column and no measurable time.
@@ -43,6 +44,64 @@ def moments(columns: dict[str, tf.Tensor]) -> dict[str, Moments]:
     mean = tf.where(tf.math.is_finite(mean), mean, tf.zeros_like(mean))
     deviation = tf.where(variance > 0, tf.sqrt(variance), tf.ones_like(variance))
     return {name: Moments(mean[i], deviation[i]) for i, name in enumerate(columns)}
+
+
+def ranges(columns: dict[str, tf.Tensor]) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    """Return the lowest and the highest of the present values of each column.
+
+    Args:
+      columns: by name, float64 `(batch_size,)`, NaN where missing.
+
+    Returns:
+      By name, float64 scalars; 0 and 1 for a column without a value.
+    """
+    if not columns:
+        return {}
+    matrix = tf.stack(list(columns.values()), axis=1)  # (batch_size, num_columns)
+    missing, infinity = tf.math.is_nan(matrix), tf.constant(float("inf"), tf.float64)
+    low = tft.min(tf.where(missing, infinity, matrix), reduce_instance_dims=False)
+    high = tft.max(tf.where(missing, -infinity, matrix), reduce_instance_dims=False)
+    known = tf.math.is_finite(low) & tf.math.is_finite(high)
+    low, high = tf.where(known, low, tf.zeros_like(low)), tf.where(known, high, tf.ones_like(high))
+    return {name: (low[i], high[i]) for i, name in enumerate(columns)}
+
+
+class Gaussian(NamedTuple):
+    """Mean `(num_columns,)` and covariance `(num_columns, num_columns)`, float64, of the rows without a gap."""
+
+    mean: tf.Tensor
+    covariance: tf.Tensor
+
+
+def gaussian(matrix: tf.Tensor) -> Gaussian:
+    """Return the joint distribution of the columns, learnt from the rows that have them all.
+
+    Args:
+      matrix: float64 `(batch_size, num_columns)`, NaN where missing.
+    """
+    whole = tf.boolean_mask(matrix, tf.reduce_all(tf.math.is_finite(matrix), axis=1))
+    mean = tft.mean(whole, reduce_instance_dims=False)
+    return Gaussian(tf.where(tf.math.is_finite(mean), mean, tf.zeros_like(mean)), tft.covariance(whole, tf.float64))
+
+
+def collisions(tokens: dict[str, tf.Tensor], ids: dict[str, tf.Tensor]) -> None:
+    """Count which tokens of train share an id; `transforms.collisions.collision_rates` reads the counts.
+
+    Args:
+      tokens: string `(batch_size,)` by feature name, empty where missing.
+      ids: int64 `(batch_size,)` by feature name.
+    """
+    for name in tokens:
+        (path,) = tft.experimental.ptransform_analyzer(
+            [tokens[name], ids[name]],
+            WriteCollisions(name),
+            output_dtypes=[tf.string],
+            output_shapes=[[]],
+            output_asset_default_values=[b"{}"],
+            name=f"{name}_collisions",
+        )
+        tft.annotate_asset(collision_file(name), collision_file(name))
+        del path
 
 
 def quantiles(column: tf.Tensor, num_buckets: int) -> tf.Tensor:

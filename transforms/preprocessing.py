@@ -8,8 +8,16 @@ from typing import Any
 import tensorflow as tf
 
 from settings.errors import ConfigError
-from settings.features import FeatureList, FeatureRecord, NumericFeature, VocabularyFeature
-from transforms import numeric, tokens
+from settings.features import (
+    CyclicFeature,
+    Feature,
+    FeatureList,
+    HashedFeature,
+    NumericFeature,
+    TextFeature,
+    VocabularyFeature,
+)
+from transforms import cyclic, hashed, numeric, tokens
 from transforms.raw_columns import RawTensor, as_ragged
 
 
@@ -22,34 +30,41 @@ def preprocessing_fn(inputs: dict[str, RawTensor], custom_config: dict[str, Any]
 
     Returns:
       By output name, dense: numeric float32 `(batch_size,)`, in buckets int64 `(batch_size,)`; categorical int64
-      `(batch_size,)`; multivalent and sequence int64 `(batch_size, max_length)`; `<name>_missing` float32
-      `(batch_size,)`.
+      `(batch_size,)`; hashed int64 `(batch_size,)`; multivalent, sequence and text int64 `(batch_size, max_length)`;
+      `<name>_missing`, `<name>_sin` and `<name>_cos` float32 `(batch_size,)`.
 
     Raises:
       ConfigError: a record names a column that the data lack, or one of the wrong type.
     """
     records = FeatureList.model_validate({"records": json.loads(custom_config["features"])}).records
-    columns = {record.name: _column(record, inputs) for record in records}
-    outputs = numeric.transform([r for r in records if isinstance(r, NumericFeature)], columns)
-    return outputs | tokens.transform([r for r in records if not isinstance(r, NumericFeature)], columns)
+    columns = {record.name: tuple(_column(record, name, inputs) for name in record.sources) for record in records}
+    single = {name: parts[0] for name, parts in columns.items()}
+    outputs = numeric.transform([r for r in records if isinstance(r, NumericFeature)], single)
+    outputs |= cyclic.transform([r for r in records if isinstance(r, CyclicFeature)], single)
+    outputs |= hashed.transform([r for r in records if isinstance(r, HashedFeature)], columns)
+    return outputs | tokens.transform([r for r in records if isinstance(r, VocabularyFeature)], single)
 
 
-def _column(record: FeatureRecord, inputs: dict[str, RawTensor]) -> tf.RaggedTensor:
-    """Return a record's raw column, checked against the record's kind."""
-    if record.source not in inputs:
+def _column(record: Feature, source: str, inputs: dict[str, RawTensor]) -> tf.RaggedTensor:
+    """Return one of a record's raw columns, checked against the record's kind."""
+    if source not in inputs:
         raise ConfigError(
-            f"features: {record.name!r} reads column {record.source!r}, which the data do not have. "
-            f"Columns: {sorted(inputs)}"
+            f"features: {record.name!r} reads column {source!r}, which the data do not have. Columns: {sorted(inputs)}"
         )
-    dtype = inputs[record.source].dtype
-    if isinstance(record, NumericFeature) and dtype == tf.string:
+    dtype = inputs[source].dtype
+    if isinstance(record, NumericFeature | CyclicFeature) and dtype == tf.string:
         raise ConfigError(
-            f"features: numeric {record.name!r} reads column {record.source!r}, which holds text. "
+            f"features: {record.kind} {record.name!r} reads column {source!r}, which holds text. "
             "Expected integers or floats; for text use kind: categorical"
         )
-    if isinstance(record, VocabularyFeature) and dtype.is_floating:
+    if isinstance(record, VocabularyFeature | HashedFeature) and dtype.is_floating:
         raise ConfigError(
-            f"features: {record.name!r} reads column {record.source!r}, which holds floats. "
+            f"features: {record.name!r} reads column {source!r}, which holds floats. "
             "Expected text or integers; for floats use kind: numeric with scaling: bucketize"
         )
-    return as_ragged(inputs[record.source])
+    if isinstance(record, TextFeature) and dtype != tf.string:
+        raise ConfigError(
+            f"features: text {record.name!r} reads column {source!r}, which holds numbers. Expected text; for numbers "
+            "use kind: categorical"
+        )
+    return as_ragged(inputs[source])

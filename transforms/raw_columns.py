@@ -36,6 +36,11 @@ def as_ragged(column: RawTensor) -> tf.RaggedTensor:
     return tf.RaggedTensor.from_tensor(column)
 
 
+def as_strings(rows: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Return integers as their decimal texts; strings as they are."""
+    return rows if rows.dtype == tf.string else rows.with_flat_values(tf.strings.as_string(rows.flat_values))
+
+
 def first(rows: tf.RaggedTensor, default: float | str) -> tf.Tensor:
     """Return each row's first value, or `default` where the row is empty.
 

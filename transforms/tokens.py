@@ -1,4 +1,4 @@
-"""Categorical, multivalent and sequence records: tokens to ids, one lookup table a vocabulary.
+"""Categorical, multivalent, sequence and text records: tokens to ids, one lookup table a vocabulary.
 
     id 0                            padding or missing
     ids 1 .. num_oov_buckets        tokens outside the vocabulary, by hash
@@ -16,11 +16,11 @@ from typing import TypeAlias
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from settings.features import CategoricalFeature, MultivalentFeature, SequenceFeature, VocabularyFeature
+from settings.features import CategoricalFeature, MultivalentFeature, SequenceFeature, TextFeature, VocabularyFeature
 from transforms import learnt
-from transforms.raw_columns import first, leading, newest
+from transforms.raw_columns import as_strings, first, leading, newest
 
-TokenFeature: TypeAlias = CategoricalFeature | MultivalentFeature | SequenceFeature
+TokenFeature: TypeAlias = CategoricalFeature | MultivalentFeature | SequenceFeature | TextFeature
 
 PADDING = 0
 
@@ -36,11 +36,12 @@ def transform(records: Sequence[TokenFeature], columns: dict[str, tf.RaggedTenso
         for a categorical record.
 
     Returns:
-      By output name: categorical int64 `(batch_size,)`; multivalent int64 `(batch_size, max_length)`, padded behind;
+      By output name: categorical int64 `(batch_size,)`; multivalent and text int64
+      `(batch_size, max_length)`, padded behind;
       sequence int64 `(batch_size, max_length)`, the newest tokens, the newest last, padded in front; and float32
       `<name>_missing` `(batch_size,)`, 1.0 where there was no token.
     """
-    columns = {record.name: _as_strings(columns[record.name]) for record in records}
+    columns = {record.name: _read(record, columns[record.name]) for record in records}
     tokens = {record.name: _tokens(record, columns[record.name]) for record in records}
     owners = [record for record in records if record.vocabulary is None]
     paths = learnt.vocabularies(tokens, owners)
@@ -55,8 +56,20 @@ def transform(records: Sequence[TokenFeature], columns: dict[str, tf.RaggedTenso
     return outputs
 
 
-def _as_strings(rows: tf.RaggedTensor) -> tf.RaggedTensor:
-    return rows if rows.dtype == tf.string else rows.with_flat_values(tf.strings.as_string(rows.flat_values))
+def _read(record: TokenFeature, rows: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Return a record's tokens row by row: of a text its words."""
+    return _words(first(rows, "")) if isinstance(record, TextFeature) else as_strings(rows)
+
+
+def _words(text: tf.Tensor) -> tf.RaggedTensor:
+    """Return the runs of letters and digits of each text, in lower case, in their order.
+
+    Example:
+      >>> _words(tf.constant(["Don't Look, Now (1973)", ""])).to_list()
+      [[b'don', b't', b'look', b'now', b'1973'], []]
+    """
+    lower = tf.strings.lower(text, encoding="utf-8")
+    return tf.strings.split(tf.strings.regex_replace(lower, r"[^\pL\pN]+", " "))
 
 
 def _tokens(record: TokenFeature, rows: tf.RaggedTensor) -> tf.Tensor:
@@ -82,7 +95,7 @@ def _shaped(
     """Return a record's outputs from its tokens' ids in one line."""
     if isinstance(record, SequenceFeature):
         return {record.name: newest(rows.with_flat_values(ids), record.max_length)}
-    if isinstance(record, MultivalentFeature):
+    if isinstance(record, MultivalentFeature | TextFeature):
         return {record.name: leading(rows.with_flat_values(ids), record.max_length)}
     if record.impute == "most_frequent":
         most_frequent = tf.constant(owner.num_oov_buckets + 1, tf.int64)

@@ -9,15 +9,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
 
 from settings.errors import ConfigError
 from settings.features import FeatureList, FeatureRecord
+from tests.transforms.transform_pass import transform_rows
 from transforms.preprocessing import preprocessing_fn
 from transforms.vocabulary import vocabulary_sizes
 
@@ -41,7 +40,6 @@ RECORDS: list[dict[str, Any]] = [
     {"kind": "multivalent", "name": "genres", "tower": "candidate", "max_length": 2},
     {"kind": "categorical", "name": "never_token", "tower": "candidate"},
 ]  # fmt: skip
-CUSTOM_CONFIG = {"features": json.dumps(RECORDS)}
 TYPES = {
     "seconds": tf.int64, "age": tf.int64, "price": tf.float32, "constant": tf.float32, "never": tf.float32,
     "item_id": tf.string, "history": tf.string, "gender": tf.string, "city": tf.string, "device": tf.string,
@@ -88,26 +86,7 @@ def train() -> list[dict[str, list[Any]]]:
 @pytest.fixture(scope="module")
 def learnt(train: list[dict[str, list[Any]]], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """The transformed train rows, column by column, and what Transform wrote."""
-    folder = tmp_path_factory.mktemp("transform")
-    metadata = tft.DatasetMetadata.from_feature_spec(SPEC)
-    outputs: list[dict[str, Any]] = []
-    with (
-        beam.Pipeline(runner="FnApiRunner") as pipeline,
-        # Small batches: what is learnt must come from all of them.
-        tft_beam.Context(temp_dir=str(folder / "temp"), desired_batch_size=50),
-    ):
-        data = pipeline | beam.Create(train)
-        (transformed, _), transform_fn = (data, metadata) | tft_beam.AnalyzeAndTransformDataset(
-            functools.partial(preprocessing_fn, custom_config=CUSTOM_CONFIG)
-        )
-        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "output"))
-        _ = transformed | beam.combiners.ToList() | beam.Map(lambda rows: write_json(rows, folder / "rows.json"))
-    outputs = json.loads((folder / "rows.json").read_text())
-    return {name: np.array([row[name] for row in outputs]) for name in outputs[0]}, folder / "output"
-
-
-def write_json(rows: list[dict[str, Any]], path: Path) -> None:
-    path.write_text(json.dumps([{name: np.asarray(value).tolist() for name, value in row.items()} for row in rows]))
+    return transform_rows(train, TYPES, RECORDS, tmp_path_factory.mktemp("transform"))
 
 
 def serve(output: Path, rows: list[dict[str, list[Any]]]) -> dict[str, np.ndarray]:
