@@ -18,10 +18,13 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import io_utils, path_utils
 
-from evaluation.eval_config import EXTRACTORS, OUTPUTS, SIGNATURE, build_eval_config
+from datasets import columns
+from evaluation import item_table
+from evaluation.eval_config import EXTRACTORS, OUTPUTS, SIGNATURE, TOP_ITEMS, build_eval_config
+from evaluation.examples import recommend_examples
 from evaluation.gate import Decision, MetricRow, decide
 from evaluation.metrics.score_health import FINITE, SPREAD
-from evaluation.results import absent_columns, read_rows
+from evaluation.results import absent_columns, read_arrays, read_rows
 from evaluation.slice_discovery import discover
 from models.registry import Task
 from settings.config import Config
@@ -30,6 +33,8 @@ from settings.errors import ConfigError, DataError, InfraValidationError
 SPLIT = "test"
 GATE_FILE = "gate.json"
 METRICS_FILE = "metrics.json"
+DETAILS_FILE = "details.json"
+ITEMS_FILE = "items.npz"
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +63,8 @@ class Executor(stock.Executor):
             model for model in inputs.get("baseline_model", []) if _is_comparable(model, config.model.task)
         ]
         discovered = discover(config.evaluation, files)
-        eval_config = build_eval_config(config, bool(inputs["baseline_model"]), discovered)
+        items_path = _write_items(inputs["examples"], output_dict["evaluation"], config.evaluation.category_column)
+        eval_config = build_eval_config(config, bool(inputs["baseline_model"]), discovered, items_path)
         # TFMA alone: with no threshold in its configuration, the stock executor writes no blessing.
         super().Do(
             inputs,
@@ -78,7 +84,10 @@ class Executor(stock.Executor):
                 "(see the schema that SchemaGen wrote), or remove the slice"
             )
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        _write_blessing(blessing, decide(rows, config.gate), rows, config.gate.confidence)
+        details = read_arrays(evaluation_uri, config.model.task) | {
+            "examples": _examples(inputs["model"], files, items_path)
+        }
+        _write_blessing(blessing, decide(rows, config.gate), rows, config.gate.confidence, details)
         _describe(blessing, inputs, exec_properties)
 
 
@@ -106,7 +115,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
     Outputs:
       evaluation: what TFMA wrote.
       blessing: as the stock Evaluator writes it (BLESSED or NOT_BLESSED, and custom properties), with `gate.json`, a
-        list of `evaluation.gate.Verdict`, and `metrics.json`, a list of `evaluation.gate.MetricRow`.
+        list of `evaluation.gate.Verdict`, `metrics.json`, a list of `evaluation.gate.MetricRow`, and `details.json`,
+        the arrays of `evaluation.results.read_arrays` and `examples`.
 
     A baseline that answers another task than the candidate is not compared with: the models' outputs differ.
 
@@ -157,9 +167,30 @@ def _files(examples: types.Artifact) -> list[str]:
     return sorted(files)
 
 
+def _write_items(examples: list[types.Artifact], evaluation: list[types.Artifact], categories: str) -> str | None:
+    """Write the item table beside what TFMA will write, and return where; None where there are no items."""
+    splits = artifact_utils.decode_split_names(artifact_utils.get_single_instance(examples).split_names)
+    if columns.ITEMS_SPLIT not in splits:
+        return None
+    (folder,) = artifact_utils.get_split_uris(examples, columns.ITEMS_SPLIT)
+    table = item_table.read(fileio.glob(io_utils.all_files_pattern(folder)), categories)
+    path = os.path.join(artifact_utils.get_single_uri(evaluation), ITEMS_FILE)
+    fileio.makedirs(os.path.dirname(path))
+    table.save(path)
+    return path
+
+
+def _examples(models: list[types.Artifact], files: list[str], items_path: str | None) -> list[dict[str, Any]]:
+    """Return example recommendations; none where there is no catalogue to take titles from."""
+    if items_path is None:
+        return []
+    model_dir = path_utils.serving_model_path(artifact_utils.get_single_uri(models))
+    return recommend_examples(model_dir, files, item_table.load(items_path))
+
+
 def _check_candidate(model: types.Artifact, task: Task) -> None:
     """Refuse a model without the outputs that are measured."""
-    found, expected = _outputs(model), {*OUTPUTS[task], FINITE, SPREAD}
+    found, expected = _outputs(model), _expected_outputs(task)
     if not expected <= found:
         raise InfraValidationError(
             f"{model.uri}: signature {SIGNATURE!r} of a {task} model should give {sorted(expected)}. "
@@ -170,16 +201,20 @@ def _check_candidate(model: types.Artifact, task: Task) -> None:
 def _is_comparable(baseline: types.Artifact, task: Task) -> bool:
     """Return whether the baseline has the outputs that are measured; say so where it has not."""
     found = _outputs(baseline)
-    if set(OUTPUTS[task]) <= found:
+    if _expected_outputs(task) <= found:
         return True
     _log.warning(
         "Baseline %s gives %s, not a %s model's %s: it answers another task, and nothing is compared with it.",
         baseline.uri,
         sorted(found),
         task,
-        OUTPUTS[task],
+        sorted(_expected_outputs(task)),
     )
     return False
+
+
+def _expected_outputs(task: Task) -> set[str]:
+    return {*OUTPUTS[task], FINITE, SPREAD, *([TOP_ITEMS] if task == "retrieval" else [])}
 
 
 def _outputs(model: types.Artifact) -> set[str]:
@@ -191,8 +226,10 @@ def _outputs(model: types.Artifact) -> set[str]:
     return {name for graph in saved_model.meta_graphs for name in graph.signature_def[SIGNATURE].outputs}
 
 
-def _write_blessing(blessing: types.Artifact, decision: Decision, rows: list[MetricRow], confidence: float) -> None:
-    """Write the answer as the stock Evaluator does, its reasons and the metrics."""
+def _write_blessing(
+    blessing: types.Artifact, decision: Decision, rows: list[MetricRow], confidence: float, details: dict[str, Any]
+) -> None:
+    """Write the answer as the stock Evaluator does, its reasons, the metrics, and what the page draws."""
     name, value = (
         (constants.BLESSED_FILE_NAME, constants.BLESSED_VALUE)
         if decision.blessed
@@ -200,6 +237,7 @@ def _write_blessing(blessing: types.Artifact, decision: Decision, rows: list[Met
     )
     files = {
         METRICS_FILE: json.dumps([row.to_json(confidence) for row in rows], indent=1, allow_nan=False),
+        DETAILS_FILE: json.dumps(details, allow_nan=False),
         GATE_FILE: json.dumps([verdict.to_json() for verdict in decision.verdicts], indent=1, allow_nan=False),
         name: "",
     }

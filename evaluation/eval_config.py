@@ -5,15 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2
 
 from datasets import columns
+from evaluation import item_table
+from evaluation.metric_table import list_cutoffs
 from evaluation.metrics.catalogue_ranking import CatalogueRanking
 from evaluation.metrics.classification import Classification
+from evaluation.metrics.exposure import Exposure
+from evaluation.metrics.popularity_profile import PopularityProfile
+from evaluation.metrics.recommended_items import RecommendedItems
 from evaluation.metrics.regression import Regression
 from evaluation.metrics.row_ranking import RowRanking
 from evaluation.metrics.score_health import ScoreHealth
+from evaluation.metrics.score_histogram import ScoreHistogram
 from evaluation.slices import bucket_names
 from models.registry import Task
 from settings.config import Config
@@ -22,6 +29,8 @@ from settings.evaluation import EvaluationSettings
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 SIGNATURE = "evaluate"
+# Output with the recommended items themselves, bytes `(batch_size, metric_table.LIST_LENGTH)`.
+TOP_ITEMS = "top_items"
 # The outputs of the `evaluate` signature that are measured: the model's and popularity's.
 OUTPUTS: dict[Task, tuple[str, str]] = {
     "retrieval": ("rank", "popularity_rank"),
@@ -38,7 +47,10 @@ _LABELS: dict[Task, str] = {"retrieval": columns.RELEVANT, "ranking": columns.LI
 
 
 def build_eval_config(
-    config: Config, with_baseline: bool = False, discovered: Mapping[str, Sequence[str]] | None = None
+    config: Config,
+    with_baseline: bool = False,
+    discovered: Mapping[str, Sequence[str]] | None = None,
+    items_path: str | None = None,
 ) -> config_pb2.EvalConfig:
     """Return the TFMA configuration of an evaluation.
 
@@ -50,6 +62,7 @@ def build_eval_config(
       config: the run's configuration; `model.task`, `evaluation.top_k` and `evaluation.slices` matter.
       with_baseline: also evaluate the baseline, on the same rows.
       discovered: names of slices by feature, as `evaluation.slice_discovery.discover` returns them.
+      items_path: the written `evaluation.item_table`; None: recommended items are not looked at.
     """
     task = config.model.task
     label = _LABELS[task]
@@ -68,13 +81,13 @@ def build_eval_config(
     options.include_default_metrics.value = False
     return config_pb2.EvalConfig(
         model_specs=model_specs,
-        metrics_specs=_metrics_specs(task, config.evaluation),
+        metrics_specs=_metrics_specs(task, config.evaluation, items_path),
         slicing_specs=[config_pb2.SlicingSpec(), *itertools.chain.from_iterable(families)],
         options=options,
     )
 
 
-def _metrics_specs(task: Task, settings: EvaluationSettings) -> list[config_pb2.MetricsSpec]:
+def _metrics_specs(task: Task, settings: EvaluationSettings, items_path: str | None) -> list[config_pb2.MetricsSpec]:
     ranked: dict[str, object] = {"top_k": sorted(set(settings.top_k))}
     if settings.rating_thresholds:
         ranked["rating_thresholds"] = [settings.rating_thresholds.normal, settings.rating_thresholds.strict]
@@ -82,14 +95,33 @@ def _metrics_specs(task: Task, settings: EvaluationSettings) -> list[config_pb2.
     rows_ranked = _metric(RowRanking, **ranked, relevance_key=columns.LIKED)
     metrics = {
         "retrieval": [_metric(CatalogueRanking, **ranked)],
-        "ranking": [rows_ranked, _metric(Classification)],
+        "ranking": [rows_ranked, _metric(Classification), _metric(ScoreHistogram)],
         "rating": [rows_ranked, _metric(Regression)],
     }[task]
     health = _metric(ScoreHealth, per_row_spread=task == "retrieval")
-    return [
+    specs = [
         config_pb2.MetricsSpec(metrics=metrics, output_names=OUTPUTS[task]),
         config_pb2.MetricsSpec(metrics=[health], output_names=OUTPUTS[task][:1]),
     ]
+    cutoffs = list_cutoffs(settings)
+    if task == "retrieval" and items_path and cutoffs:
+        of_lists = [
+            _metric(RecommendedItems, top_k=cutoffs, items_path=items_path),
+            _metric(Exposure, top_k=cutoffs, num_items=len(item_table.load(items_path))),
+            _metric(PopularityProfile, k=cutoffs[len(cutoffs) // 2], items_path=items_path),
+        ]
+        # The lists are an output of their own; what is told of them goes by the name of the ranks.
+        specs.append(config_pb2.MetricsSpec(metrics=of_lists, output_names=OUTPUTS[task][:1]))
+    return specs
+
+
+def recommended_items_of(eval_config: config_pb2.EvalConfig) -> dict[str, Any] | None:
+    """Return the arguments of `RecommendedItems` in a configuration; None where recommended items are not looked at."""
+    for spec in eval_config.metrics_specs:
+        for metric in spec.metrics:
+            if metric.class_name == RecommendedItems.__name__:
+                return json.loads(metric.config)
+    return None
 
 
 def _metric(metric: type, **arguments: object) -> config_pb2.MetricConfig:

@@ -24,6 +24,18 @@ _AT_K: dict[Task, tuple[str, ...]] = {
 }
 # Only with `evaluation.rating_thresholds`.
 _BY_RATING = ("ndcg_normal", "ndcg_strict", "graded_ndcg_normal", "graded_ndcg_strict")
+# Of the recommended items themselves, for retrieval, up to the length of the list that the servable gives.
+_OF_LISTS = (
+    "coverage",
+    "exposure_gini",
+    "mean_popularity",
+    "popularity_lift",
+    "novelty",
+    "diversity",
+    "category_divergence",
+    "rank_biased_overlap",
+)
+LIST_LENGTH = 50
 _PLAIN: dict[Task, tuple[str, ...]] = {
     "retrieval": ("r_precision",),
     "ranking": ("r_precision", "gauc", "auc", "log_loss", "calibration"),
@@ -35,10 +47,12 @@ _PERFECT = {
     **dict.fromkeys(("ndcg", *_BY_RATING, "recall", "hit_rate", "mrr", "map", "r_precision", "gauc", "auc"), 1.0),
     **dict.fromkeys(("log_loss", "rmse", "mae"), 0.0),
 }
-# Calibration is best at 1 and the counts have no better side: they may have floors, but are compared with nothing.
+# Calibration is best at 1; of popularity, novelty and the like more is not better; the counts have no better side. All
+# may have floors, but are compared with nothing.
 _DIRECTION = {
     **{name: Better.HIGHER if value else Better.LOWER for name, value in _PERFECT.items()},
-    **dict.fromkeys(("precision", "serendipity"), Better.HIGHER),
+    **dict.fromkeys(("precision", "serendipity", "coverage"), Better.HIGHER),
+    "category_divergence": Better.LOWER,
 }
 
 
@@ -51,9 +65,17 @@ def metric_names(task: Task, settings: EvaluationSettings) -> tuple[str, ...]:
 'num_queries_without_relevant', 'num_examples', 'finite', 'spread', 'label_spread')
     """
     names = _AT_K[task] + (_BY_RATING if settings.rating_thresholds else ())
-    at_k = (f"{name}@{k}" for name in names for k in sorted(set(settings.top_k)))
-    # All rows of a retrieval model are what users chose: their labels need not differ.
-    return (*at_k, *_PLAIN[task], *(COUNTS[:-1] if task == "retrieval" else COUNTS))
+    at_k = tuple(f"{name}@{k}" for name in names for k in sorted(set(settings.top_k)))
+    if task == "retrieval":
+        # All its rows are what users chose: their labels need not differ.
+        of_lists = tuple(f"{name}@{k}" for name in _OF_LISTS for k in list_cutoffs(settings))
+        return (*at_k, *_PLAIN[task], *of_lists, *COUNTS[:-1])
+    return (*at_k, *_PLAIN[task], *COUNTS)
+
+
+def list_cutoffs(settings: EvaluationSettings) -> list[int]:
+    """Return the cut-offs at which recommended items are looked at: those that their list is long enough for."""
+    return [k for k in sorted(set(settings.top_k)) if k <= LIST_LENGTH]
 
 
 def better(name: str) -> Better | None:

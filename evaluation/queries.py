@@ -28,6 +28,8 @@ from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
 
 from datasets import columns
+from evaluation import item_table
+from evaluation.eval_config import TOP_ITEMS, recommended_items_of
 from evaluation.intervals import group_of
 from evaluation.metrics import row_values
 from evaluation.slice_discovery import cells_of
@@ -35,7 +37,7 @@ from evaluation.slices import Bucket, slice_values
 from settings.errors import DataError
 
 # Extracts of ours, from the first stage to the last.
-_QUERY, _ITEM, _SLICES = "query", "item", "slices"
+_QUERY, _ITEM, _SLICES, _HISTORY = "query", "item", "slices", "history"
 _Path = tuple[str, ...]
 _SliceKey = tuple[tuple[str, str], ...]
 
@@ -62,12 +64,13 @@ def by_user(
 def _extractors(
     eval_shared_model: Any, eval_config: config_pb2.EvalConfig, query_column: str, distinct_items: bool
 ) -> list[Extractor]:
-    read = _ReadRowsFn(query_column, _label_columns(eval_config), _families(eval_config))
+    lists = _Lists.of(eval_config)
+    read = _ReadRowsFn(query_column, _label_columns(eval_config), _families(eval_config), lists is not None)
     return [
         Extractor("ReadRows", beam.ParDo(read)),
         PredictionsExtractor(eval_config=eval_config, eval_shared_model=eval_shared_model),
         # The name after which TFMA's evaluator starts.
-        Extractor(SLICE_KEY_EXTRACTOR_STAGE_NAME, _GroupIntoQueries(distinct_items)),
+        Extractor(SLICE_KEY_EXTRACTOR_STAGE_NAME, _GroupIntoQueries(distinct_items, lists)),
     ]
 
 
@@ -116,10 +119,12 @@ class _ReadRowsFn(beam.DoFn):
         query_column: str,
         label_columns: Mapping[str, str],
         families: Sequence[tuple[_Path, Mapping[str, _Cut]]],
+        with_history: bool = False,
     ) -> None:
         self._query_column = query_column
         self._label_columns = dict(label_columns)
         self._families = list(families)
+        self._with_history = with_history
 
     def process(self, extracts: types.Extracts) -> Iterator[types.Extracts]:
         """Yield the extracts of one batch."""
@@ -140,6 +145,7 @@ class _ReadRowsFn(beam.DoFn):
             _QUERY: _tokens(batch, self._query_column),
             _ITEM: _tokens(batch, columns.ITEM_ID),
             _SLICES: self._slices(batch),
+            _HISTORY: cells_of(batch, columns.HISTORY) if self._with_history else None,
         }
 
     def _slices(self, batch: pa.RecordBatch) -> np.ndarray:
@@ -172,42 +178,81 @@ class _Part(NamedTuple):
       slices: slice keys of each row.
       paths: what the columns of `values` are: extract key, then model and output where there are several.
       values: float64 `(num_rows, num_paths)`.
+      lists: int32 `(num_models, length)`, each model's recommended items by their place in the item table; None where
+        they are not looked at. All rows of a query have the same.
+      history: int32 `(history_length,)`, likewise.
     """
 
     items: list[bytes]
     slices: list[tuple[_SliceKey, ...]]
     paths: tuple[_Path, ...]
     values: np.ndarray
+    lists: np.ndarray | None = None
+    history: np.ndarray | None = None
+
+
+class _Lists(NamedTuple):
+    """Which recommended items are looked at.
+
+    Attributes:
+      model_names: the candidate's first; one empty name where TFMA passes over the level of models.
+      items_path: the item table.
+      length: how many items of each list.
+    """
+
+    model_names: tuple[str, ...]
+    items_path: str
+    length: int
+
+    @classmethod
+    def of(cls, eval_config: config_pb2.EvalConfig) -> _Lists | None:
+        arguments = recommended_items_of(eval_config)
+        if arguments is None:
+            return None
+        names = [spec.name for spec in eval_config.model_specs]
+        return cls(tuple(names) if len(names) > 1 else ("",), arguments["items_path"], max(arguments["top_k"]))
+
+    def take(self, extracts: types.Extracts, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lists of all models and the history of a row."""
+        table = item_table.load(self.items_path)
+        predictions = extracts[constants.PREDICTIONS_KEY]
+        by_model = [(predictions[name] if name else predictions)[TOP_ITEMS] for name in self.model_names]
+        lists = table.find(np.array([np.asarray(items[row])[: self.length] for items in by_model], dtype=object))
+        history = table.find(np.array(extracts[_HISTORY][row] or [], dtype=object))
+        return lists, history
 
 
 class _GroupIntoQueries(beam.PTransform):
     """From extracts of batches to extracts of queries."""
 
-    def __init__(self, distinct_items: bool) -> None:
+    def __init__(self, distinct_items: bool, lists: _Lists | None) -> None:
         super().__init__()
         self._distinct_items = distinct_items
+        self._lists = lists
 
     def expand(self, extracts: beam.PCollection) -> beam.PCollection:
         """Group by query, then yield an extract for each distinct set of rows."""
         return (
             extracts
-            | "SplitByQuery" >> beam.FlatMap(_split_by_query)
+            | "SplitByQuery" >> beam.FlatMap(_split_by_query, self._lists)
             | "GroupByQuery" >> beam.GroupByKey()
             | "SliceQueries" >> beam.FlatMap(_slice_query, self._distinct_items)
         )
 
 
-def _split_by_query(extracts: types.Extracts) -> Iterator[tuple[bytes, _Part]]:
+def _split_by_query(extracts: types.Extracts, lists: _Lists | None = None) -> Iterator[tuple[bytes, _Part]]:
     """Yield the rows of a batch by query."""
     kept = (constants.LABELS_KEY, constants.FEATURES_KEY, constants.PREDICTIONS_KEY)
-    leaves = {path: array for key in kept for path, array in _leaves(extracts[key], (key,))}
+    leaves = {path: array for key in kept for path, array in _leaves(extracts[key], (key,)) if path[-1] != TOP_ITEMS}
     values = np.stack([np.asarray(array, np.float64).reshape(-1) for array in leaves.values()], axis=1)
     rows: dict[bytes, list[int]] = defaultdict(list)
     for index, query in enumerate(extracts[_QUERY]):
         rows[query].append(index)
     items, slices = extracts[_ITEM], extracts[_SLICES]
     for query, indices in rows.items():
-        yield query, _Part([items[i] for i in indices], [slices[i] for i in indices], tuple(leaves), values[indices])
+        taken = lists.take(extracts, indices[0]) if lists else ()
+        part = _Part([items[i] for i in indices], [slices[i] for i in indices], tuple(leaves), values[indices], *taken)
+        yield query, part
 
 
 def _slice_query(query: tuple[bytes, Iterable[_Part]], distinct_items: bool) -> Iterator[types.Extracts]:
@@ -230,6 +275,11 @@ def _slice_query(query: tuple[bytes, Iterable[_Part]], distinct_items: bool) -> 
         sharing[tuple(indices)].append(key)
     for rows_of_slices, keys in sharing.items():
         extract = _nested(paths, values[list(rows_of_slices)])
+        if parts[0].lists is not None:
+            extract[constants.FEATURES_KEY] |= {
+                row_values.LISTS: parts[0].lists,
+                row_values.HISTORY: parts[0].history,
+            }
         extract[constants.SLICE_KEY_TYPES_KEY] = slicer_lib.slice_keys_to_numpy_array(keys)
         yield extract
 

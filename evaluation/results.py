@@ -6,14 +6,19 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 
 from evaluation.eval_config import BASELINE, OUTPUTS
 from evaluation.gate import MetricRow
 from evaluation.metric_table import COUNTS, metric_names
+from evaluation.metrics import popularity_profile, score_histogram
 from evaluation.slices import MISSING, OTHER, OVERALL, Bucket, features_of
 from models.registry import Task
 from settings.evaluation import EvaluationSettings
+
+# Metrics whose value is a table of counts.
+ARRAYS = (popularity_profile.NAME, score_histogram.NAME)
 
 
 class _Found(NamedTuple):
@@ -55,6 +60,27 @@ def read_rows(evaluation_uri: str, task: Task, settings: EvaluationSettings) -> 
     ]
 
 
+def read_arrays(evaluation_uri: str, task: Task) -> dict[str, Any]:
+    """Return the metrics of the overall slice that are arrays, by name and by whose they are.
+
+    Example: `{"score_histogram": {"candidate": [[...], [...], [...]], "popularity": ...}}`; empty where there is none.
+    """
+    own, popularity = OUTPUTS[task]
+    arrays: dict[str, dict[str, list[Any]]] = {}
+    for metrics in tfma.load_metrics(evaluation_uri):
+        if metrics.slice_key.single_slice_keys:
+            continue
+        for entry in metrics.metric_keys_and_values:
+            key, value = entry.key, entry.value.array_value
+            is_baseline = key.model_name == BASELINE
+            if key.is_diff or key.name not in ARRAYS or (key.output_name == popularity and is_baseline):
+                continue
+            whose = "baseline" if is_baseline else "candidate" if key.output_name == own else "popularity"
+            numbers = np.array(value.float64_values or value.float32_values).reshape(tuple(value.shape))
+            arrays.setdefault(key.name, {})[whose] = numbers.tolist()
+    return arrays
+
+
 def _found(slices: Iterable[Any]) -> Iterable[_Found]:
     """Yield every value but TFMA's differences between models."""
     for metrics in slices:
@@ -62,7 +88,7 @@ def _found(slices: Iterable[Any]) -> Iterable[_Found]:
         name = ",".join(f"{single.column}={single.bytes_value.decode()}" for single in singles) or OVERALL
         for entry in metrics.metric_keys_and_values:
             key = entry.key
-            if not key.is_diff:
+            if not key.is_diff and key.name not in ARRAYS:
                 metric, _, kind = key.name.partition(".")
                 if key.sub_key.HasField("top_k"):
                     metric = f"{metric}@{key.sub_key.top_k.value}"

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.columns import ITEM_ID, SEEN
+from evaluation.metric_table import LIST_LENGTH
 from models.example_parser import ExampleParser, scalar
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.registry import Task
@@ -53,8 +54,9 @@ class Servable(tf.Module):
 
     `evaluate(examples)` gives float32 `(batch_size,)`. Retrieval: `rank` of the row's item in the catalogue without
     `seen_item_ids`, `popularity_rank` (by relevant train events), `finite` (1.0 where all scores of the row are),
-    `spread` (highest minus lowest). Ranking and rating: `score`, `popularity_score` (the item's mean label in train,
-    drawn towards the overall mean), `finite`, and `spread`, always 0.
+    `spread` (highest minus lowest), and `top_items`, the ids of the best items not seen, string
+    `(batch_size, LIST_LENGTH)`, empty where fewer are left. Ranking and rating: `score`, `popularity_score` (the
+    item's mean label in train, drawn towards the overall mean), `finite`, and `spread`, always 0.
 
     `recommend(user_id, history, context, k, exclude, filter)` gives `item_ids`, `scores`, `titles` and `because` (the
     id of the asker's own recent item that is most like the recommended one), `(batch_size, k)`, and `known`, bool, and
@@ -152,11 +154,14 @@ class Servable(tf.Module):
                 "popularity_rank": rank_of(item[start:end], popularity, seen[start:end]),
                 "finite": tf.cast(all_finite(scores), tf.float32),
                 "spread": spread(scores),
+                "top_items": best(scores, seen[start:end], tf.constant(LIST_LENGTH))[0],
             }
 
         a_row = tf.TensorSpec([None], tf.float32)
         outputs = dict.fromkeys(("rank", "popularity_rank", "finite", "spread"), a_row)
-        return in_blocks(ranks, outputs, tf.shape(examples)[0], self._rows_a_block())
+        outputs["top_items"] = tf.TensorSpec([None, LIST_LENGTH], tf.int32)
+        found = in_blocks(ranks, outputs, tf.shape(examples)[0], self._rows_a_block())
+        return found | {"top_items": tf.gather(self._item_ids, found["top_items"])}
 
     def recommend(
         self,

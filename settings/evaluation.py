@@ -53,6 +53,10 @@ class EvaluationSettings(Section):
         None, description="Also measure NDCG by rating, with a normal and a strict threshold."
     )
 
+    category_column: str = Field(
+        "genres", description="Raw column of items that tells what kind they are: for variety and fit to the history."
+    )
+
     @model_validator(mode="after")
     def _crosses_are_sliced(self) -> EvaluationSettings:
         features = [slices.feature for slices in self.slices]

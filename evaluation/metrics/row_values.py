@@ -9,8 +9,10 @@ import numpy as np
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api import types
 
-# The feature that `evaluation.queries` adds.
+# Features that `evaluation.queries` adds.
 GROUP = "user_group"
+LISTS = "recommended_places"
+HISTORY = "history_places"
 
 
 def outputs(extracts: types.Extracts, model_names: Sequence[str], output_names: Sequence[str]) -> np.ndarray:
@@ -33,6 +35,16 @@ def group(extracts: types.Extracts) -> int:
     """Return the group of the query's user, see `evaluation.intervals.group_of`; 0 where none was given."""
     groups = extracts[constants.FEATURES_KEY].get(GROUP)
     return 0 if groups is None else int(groups[0])
+
+
+def lists(extracts: types.Extracts) -> np.ndarray:
+    """Return each model's recommended items of the query, int32 `(num_models, length)`, places in the item table."""
+    return extracts[constants.FEATURES_KEY][LISTS]
+
+
+def history(extracts: types.Extracts) -> np.ndarray:
+    """Return the items of the user's history, int32 `(history_length,)`, places in the item table."""
+    return extracts[constants.FEATURES_KEY][HISTORY]
 
 
 def _column(tree: Any, *names: str) -> np.ndarray:

@@ -60,10 +60,9 @@ def evaluate(tmp_path: Path) -> Evaluate:
     def once(rows: list[dict], task: str = "retrieval", baseline: str | None = None, **sections: Any) -> Any:
         write_rows(tmp_path / "examples" / "Split-test" / "data_tfrecord-00000-of-00001.gz", rows)
         save_echo(tmp_path / "model", task)
+        splits = [path.name.removeprefix("Split-") for path in (tmp_path / "examples").iterdir()]
         inputs = {
-            "examples": [
-                _artifact(standard_artifacts.Examples, tmp_path / "examples", split_names='["train", "test"]')
-            ],
+            "examples": [_artifact(standard_artifacts.Examples, tmp_path / "examples", split_names=json.dumps(splits))],
             "model": [_artifact(standard_artifacts.Model, tmp_path / "model", id=7)],
             "baseline_model": [],
         }
@@ -100,7 +99,7 @@ def _is_blessed(blessing: Any) -> bool:
     """Return the answer, after checking that file and property say the same."""
     files = {path.name for path in Path(blessing.uri).iterdir()}
     answer = blessing.get_int_custom_property("blessed") == 1
-    assert files == {"gate.json", "metrics.json", "BLESSED" if answer else "NOT_BLESSED"}
+    assert files == {"gate.json", "metrics.json", "details.json", "BLESSED" if answer else "NOT_BLESSED"}
     return answer
 
 
@@ -151,6 +150,27 @@ def test_good_model_is_blessed_and_measured_by_slice(evaluate: Evaluate):
         "user_event_count=10-25",
         "user_event_count=>=25",
     ]
+
+
+def test_recommended_items_are_looked_at(evaluate: Evaluate, tmp_path: Path):
+    items = [("a", 6, ["Drama"]), ("b", 2, ["War"]), ("c", 0, [])]
+    write_rows(
+        tmp_path / "examples" / "Split-items" / "data_tfrecord-00000-of-00001.gz",
+        [{"item_id": item, "item_event_count": count, "genres": genres} for item, count, genres in items],
+    )
+    lists = {"top_items": ["a", "b", "c"], "blessed_top_items": ["b", "a", "x"]}
+    blessing = evaluate([_row(0, **lists), _row(1, history_item_ids=["b"], **lists)], baseline="retrieval")
+    metrics = _metrics(blessing)
+
+    assert metrics["overall", "coverage@5"] == {"value": 1, "baseline": pytest.approx(2 / 3), "popularity": None}
+    assert metrics["overall", "mean_popularity@5"]["value"] == pytest.approx(8 / 3)
+    assert metrics["overall", "popularity_lift@5"]["value"] == pytest.approx((8 / 3 - 2) / 2)
+    # Of a, b, c and b, a, x the second places agree, and two of three.
+    overlap = (0.9 * 2 / 2 + 0.81 * 2 / 3 + 0.729 * 2 / 4 + 0.6561 * 2 / 5) / (1 + 0.9 + 0.81 + 0.729 + 0.6561)
+    assert metrics["overall", "rank_biased_overlap@5"]["value"] == pytest.approx(overlap)
+    # Bins of train events: 0, 1-2, 3-6; b was chosen before.
+    profile = json.loads((Path(blessing.uri) / "details.json").read_text())["popularity_profile"]
+    assert [row[:3] for row in profile["candidate"]] == [[2, 2, 2], [0, 1, 0]]
 
 
 def test_blessing_says_what_it_is_about(evaluate: Evaluate, tmp_path: Path):

@@ -18,6 +18,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "ranking": ("score", "popularity_score", "finite", "spread"),
     "rating": ("score", "popularity_score", "finite", "spread"),
 }
+# Items that the echo recommends a row.
+LIST_LENGTH = 3
 
 
 class EchoRetrieval(ModelParams):
@@ -50,8 +52,12 @@ class EchoServable(tf.Module):
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         names = OUTPUTS[self._task]
         spec = {self._prefix + name: tf.io.FixedLenFeature([], tf.float32) for name in names}
+        lists = {"top_items": self._prefix + "top_items"} if self._task == "retrieval" else {}
+        spec |= {name: tf.io.FixedLenFeature([LIST_LENGTH], tf.string, [""] * LIST_LENGTH) for name in lists.values()}
         parsed = tf.io.parse_example(examples, spec)
-        return {name: parsed[self._prefix + name] for name in names}
+        return {name: parsed[self._prefix + name] for name in names} | {
+            output: parsed[name] for output, name in lists.items()
+        }
 
 
 def save_echo(folder: Path, task: str, prefix: str = "") -> None:

@@ -26,7 +26,7 @@ def test_the_fields_that_programs_rely_on_are_there() -> None:
             "version", "exit_code", "error"} <= tree.keys()  # fmt: skip
     assert {"rows", "users", "items"} <= tree["data"]["train"].keys()
     assert {"name", "state", "seconds", "cached"} <= tree["nodes"][0].keys()
-    assert tree["metrics"][0].keys() == {"slice", "name", "value", "baseline", "popularity"}
+    assert tree["metrics"][0].keys() >= {"slice", "name", "value", "baseline", "popularity", "interval"}
     assert {"name", "slice", "value", "bound", "passed"} <= tree["gate"][0].keys()
 
 
