@@ -9,6 +9,7 @@ import click
 from orchestration.commands.models import models
 from orchestration.commands.recommend import recommend
 from orchestration.commands.run import run
+from orchestration.commands.serve import serve
 from orchestration.commands.similar import similar
 from orchestration.commands.status import status
 from orchestration.commands.validate import validate
@@ -39,7 +40,7 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order in which they are needed."""
-        return ["validate", "run", "status", "recommend", "similar", "models", "kubeflow"]
+        return ["validate", "run", "status", "recommend", "similar", "serve", "models", "kubeflow"]
 
 
 @click.group(
@@ -49,5 +50,5 @@ def main() -> None:
     """Shortlist: interactions in, a gated and pushed recommender out."""
 
 
-for _command in (kubeflow, models, recommend, run, similar, status, validate):
+for _command in (kubeflow, models, recommend, run, serve, similar, status, validate):
     main.add_command(_command)
