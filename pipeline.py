@@ -61,6 +61,7 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
     from datasets.sources import fingerprint
     from orchestration.fingerprint import code_fingerprint
 
+    serving_root = str(output_root / "serving" / config.name)
     features = json.dumps([record.model_dump(mode="json") for record in config.features])
 
     example_gen = ExampleGen(data=config.data.model_dump_json(), fingerprint=fingerprint(config.data))
@@ -133,6 +134,7 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
 
     baseline = Resolver(
         strategy_class=LatestOtherBlessedModel,
+        config={"serving_root": serving_root},
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
         candidate=model,
@@ -152,7 +154,7 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra_validator.outputs["blessing"],
-        serving_root=str(output_root / "serving" / config.name),
+        serving_root=serving_root,
         keep=config.push.keep,
     )
 

@@ -12,16 +12,25 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
+from serving import version_store
+from settings.errors import ShortlistError
+
 _log = logging.getLogger(__name__)
 
 
 class LatestOtherBlessedModel(ResolverStrategy):
-    """Resolves the latest blessed model that is not the candidate, or nothing.
+    """Resolves the model that serves, else the latest blessed model; never the candidate; or nothing.
+
+    The model that serves is the newest version's, whether a push or a rollback made it so: whoever rolled a model back
+    does not want the next one measured by it.
 
     Unlike TFX's LatestBlessedModelStrategy, a candidate that was itself blessed in an earlier run is never its own
     baseline. So an unchanged run asks for the same baseline as the run before, and the Evaluator is answered from
     cache. "Latest" is the time of the last run in which the gate said yes, cached or not, not the age of the model: a
     model that returned to service counts as new. A model whose files were deleted is passed over.
+
+    Args:
+      serving_root: folder of the served versions; empty: what serves is not asked for.
 
     Inputs:
       model: all models of the pipeline.
@@ -39,11 +48,15 @@ class LatestOtherBlessedModel(ResolverStrategy):
       ```
     """
 
+    def __init__(self, serving_root: str = "") -> None:
+        self._serving_root = serving_root
+
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
         """Return `model` and `model_blessing` with one artifact each, or both empty; `candidate` as it came."""
-        return _latest_blessed(store, input_dict, {model.id for model in input_dict["candidate"]})
+        candidates = {model.id for model in input_dict["candidate"]}
+        return _latest_blessed(store, input_dict, candidates, _served_uri(self._serving_root))
 
 
 class LatestBlessedModelOfOtherData(ResolverStrategy):
@@ -67,12 +80,22 @@ class LatestBlessedModelOfOtherData(ResolverStrategy):
 
 
 def _latest_blessed(
-    store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]], without: set[int]
+    store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]], without: set[int], first: str = ""
 ) -> dict[str, list[types.Artifact]]:
-    """Return the inputs with the latest blessed model and its blessing, or with none; `without` are ids of models."""
+    """Return the inputs with the latest blessed model and its blessing, or with none.
+
+    Args:
+      store: of the metadata.
+      input_dict: of the resolver.
+      without: ids of models that are passed over.
+      first: uri of a model that is taken before later ones.
+    """
     models = {model.id: model for model in input_dict["model"] if model.id not in without}
-    for blessing in _latest_first(store, input_dict["model_blessing"]):
-        model = models.get(blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY))
+    blessings = [
+        (blessing, models.get(_model_id(blessing))) for blessing in _latest_first(store, input_dict["model_blessing"])
+    ]
+    # A stable sort: of the others the latest comes first.
+    for blessing, model in sorted(blessings, key=lambda pair: pair[1] is None or pair[1].uri != first):
         if model is None or not _is_blessed(blessing):
             continue
         if fileio.exists(model.uri):
@@ -86,6 +109,20 @@ def _made_from(store: mlmd.MetadataStore, inputs: set[int]) -> set[int]:
     event = metadata_store_pb2.Event
     users = {e.execution_id for e in store.get_events_by_artifact_ids(inputs) if e.type == event.INPUT}
     return {e.artifact_id for e in store.get_events_by_execution_ids(users) if e.type == event.OUTPUT}
+
+
+def _served_uri(serving_root: str) -> str:
+    """Return the artifact that the newest served version was made from; empty where nothing tells."""
+    try:
+        newest = version_store.latest(serving_root) if serving_root else None
+        return newest.manifest().model_uri if newest else ""
+    except ShortlistError as error:
+        _log.warning("What serves is not known, so the latest blessed model is compared with: %s", error)
+        return ""
+
+
+def _model_id(blessing: types.Artifact) -> int:
+    return blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
 
 
 def _is_blessed(blessing: types.Artifact) -> bool:

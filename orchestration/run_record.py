@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestration.code_revision import code_revision
 from orchestration.events import NodeEvent
 from orchestration.metadata_reader import StoredArtifact, StoredExecution
 from orchestration.verdict import verdict
@@ -75,6 +76,7 @@ def build_summary(facts: RunFacts, executions: Mapping[str, StoredExecution]) ->
         started_at=facts.started.isoformat(timespec="seconds"),
         seconds=round((now - facts.started).total_seconds(), 2),
         config=json.loads(facts.config.to_json()),
+        code_revision=code_revision(),
         source=data.get("source"),
         data={name: SplitRecord.model_validate(split) for name, split in data.get("splits", {}).items()},
         quarantined=data.get("quarantined"),

@@ -121,6 +121,9 @@ class Summary(Record):
     started_at: str = Field(description="ISO 8601, UTC.")
     seconds: float = Field(description="Wall seconds from start to record, imports included.")
     config: dict[str, Any] = Field(description="The whole validated configuration.")
+    code_revision: str | None = Field(
+        None, description="Git commit of the code, `-dirty` behind it where files were changed; null: not known."
+    )
     source: str | None = Field(None, description="Where the interactions came from.")
     data: dict[str, SplitRecord] = Field(
         {}, description="By split: `train`, `eval`, `test`, `items` (the catalogue), `users` (state at the end)."

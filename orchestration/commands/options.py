@@ -41,7 +41,7 @@ output_root_option = click.option(
     help="Folder of metadata, artifacts, run records and served versions.",
 )
 
-_served_config_option = click.option(
+served_config_option = click.option(
     "--config",
     "config_path",
     metavar="FILE",
@@ -58,7 +58,7 @@ _model_dir_option = click.option(
 
 def served_model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --config and --model-dir, of a command that asks a pushed model."""
-    return _served_config_option(_model_dir_option(command))
+    return served_config_option(_model_dir_option(command))
 
 
 def served_model(output_root: Path, config_path: Path | None, model_dir: Path | None) -> Path:

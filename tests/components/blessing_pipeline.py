@@ -18,6 +18,7 @@ def Train(model: OutputArtifact[Model], version: Parameter[str]):  # noqa: N802 
     path = Path(model.uri)
     path.mkdir(parents=True, exist_ok=True)
     (path / "version").write_text(version)
+    (path / "saved_model.pb").write_text(version)  # so that it can be pushed
 
 
 @component
@@ -43,6 +44,7 @@ def create(root: Path, name: str, version: str, good: int, log: Path) -> Pipelin
     train = Train(version=version)
     resolver = Resolver(
         strategy_class=LatestOtherBlessedModel,
+        config={"serving_root": str(root / "serving")},
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
         candidate=train.outputs["model"],

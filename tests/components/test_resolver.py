@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+from serving import version_store
 from tests.components.blessing_pipeline import create
 
 
@@ -62,6 +63,24 @@ def test_deleted_model_is_passed_over(run, tmp_path):
     shutil.rmtree(model)
 
     assert run("c")[0] == "compared c with a"
+
+
+def test_after_a_rollback_the_model_that_serves_again_is_the_baseline(run, tmp_path):
+    for version in ("a", "b"):
+        run(version)
+        (model,) = (path.parent for path in tmp_path.rglob("version") if path.read_text() == version)
+        version_store.push(model, tmp_path / "serving", model_uri=str(model))
+    version_store.rollback(tmp_path / "serving")
+
+    assert run("c")[0] == "compared c with a"
+    assert run("a")[0] == "compared a with c"  # never with itself
+
+
+def test_a_damaged_serving_root_does_not_stop_a_run(run, tmp_path):
+    run("a")
+    (tmp_path / "serving" / "7").mkdir(parents=True)
+
+    assert run("b")[0] == "compared b with a"
 
 
 def test_models_of_other_pipelines_are_not_baselines(run):

@@ -1,0 +1,167 @@
+"""What both protocols share: a checked request goes in, the answer of the newest version comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from serving.loaded_model import Arrays
+from serving.server.batching import OverloadedError, RecommendBatcher
+from serving.server.metrics import ServerMetrics
+from serving.server.request_log import RequestLog
+from serving.server.served_model import ModelWatcher, ServedModel
+from serving.server.tensors import Specs
+from settings.errors import RequestError, ShortlistError
+
+
+class NotFoundError(RequestError):
+    """The model or version is not served here."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may ask for.
+
+    Attributes:
+      max_body_bytes: of a REST request.
+      max_rows: users, items or examples.
+      max_waiting: requests at a time; more are turned away.
+    """
+
+    max_body_bytes: int = 1 << 20
+    max_rows: int = 1024
+    max_waiting: int = 512
+
+
+class Predictor:
+    """Answers requests by signature.
+
+    Args:
+      name: of the model, in addresses.
+      watcher: holds the version that answers.
+      limits: what a request may ask for.
+      metrics: counts.
+      log: of requests; None: none is kept.
+      num_workers: calls of the model at a time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        watcher: ModelWatcher,
+        limits: Limits,
+        metrics: ServerMetrics,
+        log: RequestLog | None = None,
+        num_workers: int = 1,
+    ) -> None:
+        self.name = name
+        self.watcher = watcher
+        self.limits = limits
+        self.metrics = metrics
+        self._log = log
+        self._executor = ThreadPoolExecutor(num_workers, thread_name_prefix="model")
+        self._batcher = RecommendBatcher(self.served, self._executor, num_workers, limits.max_waiting)
+        self._under_way = 0
+
+    def served(self, version: int | None = None, name: str | None = None) -> ServedModel:
+        """Return the version in memory.
+
+        Raises:
+          NotFoundError: another version or model is asked for.
+        """
+        current = self.watcher.current
+        if name is not None and name != self.name:
+            raise NotFoundError(f"model {name!r}: is not served here. Expected {self.name!r}")
+        if current is None or (version is not None and version != current.number):
+            found = current.number if current else "none"
+            raise NotFoundError(f"version {version}: is not served. Served: {found}. Leave it out to get the newest")
+        return current
+
+    async def predict(
+        self,
+        protocol: str,
+        signature: str,
+        read: Callable[[Specs, Arrays], Arrays],
+        version: int | None = None,
+        name: str | None = None,
+    ) -> tuple[ServedModel, Arrays]:
+        """Return the version that answered, and its outputs.
+
+        Args:
+          protocol: `rest` or `grpc`, for the metrics.
+          signature: what is asked.
+          read: makes the inputs, given the signature's specs and defaults.
+          version: None: the newest.
+          name: of the model; None: the one there is.
+
+        Raises:
+          RequestError: the request is wrong; says what was expected.
+          OverloadedError: too many requests at a time.
+        """
+        started, code, counted = time.perf_counter(), "error", "unknown"
+        try:
+            served = self.served(version, name)
+            specs = served.model.inputs.get(signature)
+            if specs is None:
+                raise RequestError(
+                    f"signature {signature!r}: is unknown. Expected one of {sorted(served.model.inputs)}"
+                )
+            counted = signature
+            inputs = read(specs, served.model.defaults.get(signature, {}))
+            self._check(inputs, served)
+            answer = await self._answer(served, signature, inputs, pinned=version is not None)
+            if signature == "recommend":
+                for rung in answer[1]["rung"].tolist():
+                    self.metrics.rungs.labels(rung.decode()).inc()
+                if self._log:
+                    self._log.write(answer[0].number, inputs, answer[1])
+            code = "ok"
+            return answer
+        except tf.errors.InvalidArgumentError as error:
+            code = "refused"
+            found = str(error.message).partition("\n")[0]
+            raise RequestError(
+                f"inputs: the model cannot read them ({found}). Expected serialized tf.Examples"
+            ) from None
+        except ShortlistError as error:
+            code = "overloaded" if isinstance(error, OverloadedError) else "refused"
+            raise
+        finally:
+            self.metrics.requests.labels(protocol, counted, code).inc()
+            self.metrics.seconds.labels(protocol, counted).observe(time.perf_counter() - started)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        while self._under_way:
+            await asyncio.sleep(0.01)
+        self._executor.shutdown()
+        if self._log:
+            self._log.close()
+
+    async def _answer(
+        self, served: ServedModel, signature: str, inputs: Arrays, pinned: bool
+    ) -> tuple[ServedModel, Arrays]:
+        if self._under_way >= self.limits.max_waiting:
+            raise OverloadedError(f"{self.limits.max_waiting} requests are under way. Try again in a second")
+        self._under_way += 1
+        try:
+            if signature == "recommend" and not pinned:
+                return await self._batcher.ask(inputs)
+            loop = asyncio.get_running_loop()
+            return served, await loop.run_in_executor(self._executor, lambda: served.model.ask(signature, **inputs))
+        finally:
+            self._under_way -= 1
+
+    def _check(self, inputs: Arrays, served: ServedModel) -> None:
+        """Refuse what would take the memory of many requests."""
+        for name, values in inputs.items():
+            if values.ndim and len(values) > self.limits.max_rows:
+                raise RequestError(f"{name}: has {len(values)} rows. Expected at most {self.limits.max_rows}")
+        size = served.model.catalogue_size
+        if "k" in inputs and not 1 <= int(inputs["k"]) <= (size or int(inputs["k"])):
+            raise RequestError(f"k: expected 1 to {size}, the number of items. Received: {int(inputs['k'])}")
