@@ -108,7 +108,9 @@ def next_item_1m(data: Path, history_length: int, with_validation: bool = False)
       with_validation: leave the last ratings out altogether and predict those before them, to choose settings by.
     """
     events = read_1m(data / "ml-1m", Quarantine()).events
-    user, item = (np.unique(events[name].to_numpy(), return_inverse=True)[1] for name in (USER, ITEM))
+    # Numbers, so that equal scores rank in the order of the official ids.
+    numbers = (events[name].to_numpy().astype(np.int64) for name in (USER, ITEM))
+    user, item = (np.unique(ids, return_inverse=True)[1] for ids in numbers)
     order = np.lexsort((np.arange(len(user)), events["timestamp"].to_numpy(), user))
     user, item = user[order], item[order]
     if with_validation:
