@@ -120,7 +120,7 @@ def _fitted(
             f"{_WANTED[params.task]}. Give the eval split a larger share, or set training.early_stopping_patience=0"
         )
     if around.base is not None:
-        start_from(around.base, model, params, space, around.keys)
+        start_from(around.base, model, params, space, around.keys, settings.position)
     if isinstance(model, RatingModel):
         model.mean_rating.assign(float(train_rows.rating.mean()))
     objective = _objective(model, params, settings, space, data, train_rows, eval_rows)

@@ -44,6 +44,7 @@ class ModelParams(Section):
       paper: the reference, with a link.
       needs: kinds of features without which the model has nothing to work on, for example `("sequence",)`.
       ids: columns that have to be a categorical feature: `user_id`, of the query, or `item_id`, of the candidate.
+      ties_history: whether a sequence of the query has to share the vocabulary of the candidate's item id.
       towers: those that need a feature, whichever: `query`, `candidate`.
       trained: whether gradients train it; False: it is computed from the data at once.
       search: ranges of its hyperparameters for a `tuning` section that names none, beside those of `COMMON_RANGES`.
@@ -54,6 +55,7 @@ class ModelParams(Section):
     paper: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
     ids: ClassVar[tuple[str, ...]] = ()
+    ties_history: ClassVar[bool] = False
     towers: ClassVar[tuple[str, ...]] = ()
     trained: ClassVar[bool] = True
     search: ClassVar[SearchSpace] = {}
@@ -82,7 +84,7 @@ class ModelParams(Section):
             wanted = ("query" if column == "user_id" else "candidate", column, "categorical")
             if not any((r.tower, r.source, getattr(r, "kind", "")) == wanted for r in features):
                 return f"a categorical feature of column {column!r} with `tower: {wanted[0]}`"
-        if "sequence" in cls.needs and "item_id" in cls.ids:
+        if cls.ties_history:
             of_items = {getattr(r, "vocabulary_name", "") for r in features if r.source == "item_id"}
             if not any(
                 getattr(r, "kind", "") == "sequence" and r.tower == "query" and r.vocabulary_name in of_items  # type: ignore[attr-defined]

@@ -111,7 +111,12 @@ class TrainedWeights:
 
 
 def start_from(
-    base: TrainedWeights, model: keras.Model, params: ModelParams, space: FeatureSpace, keys: Mapping[str, Keys]
+    base: TrainedWeights,
+    model: keras.Model,
+    params: ModelParams,
+    space: FeatureSpace,
+    keys: Mapping[str, Keys],
+    position: str = "",
 ) -> int:
     """Put the base's weights into a new model; what the base lacks keeps its initial values.
 
@@ -124,6 +129,7 @@ def start_from(
       params: of the new model.
       space: of the new model.
       keys: of the new model, as in `TrainedWeights`.
+      position: as for `build`.
 
     Returns:
       how many of the model's weights took something over.
@@ -131,7 +137,7 @@ def start_from(
     if base.model != params.name:
         _LOG.warning("warm start: the blessed model is %r, not %r: starting from nothing", base.model, params.name)
         return 0
-    axes = counting_axes(params, space, keys)
+    axes = counting_axes(params, space, keys, position)
     taken = 0
     for path, weight in named_weights(model).items():
         old = base.weights.get(path)
@@ -158,7 +164,7 @@ def named_weights(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
 
 
 def counting_axes(
-    params: ModelParams, space: FeatureSpace, keys: Mapping[str, Keys]
+    params: ModelParams, space: FeatureSpace, keys: Mapping[str, Keys], position: str = ""
 ) -> dict[str, tuple[tuple[str, int] | None, ...]]:
     """Return by path, for each axis of a weight, whose ids or items it counts and how many rows are behind them.
 
@@ -168,11 +174,12 @@ def counting_axes(
       params: of the model.
       space: its fields.
       keys: their names are those of the vocabularies; a field of any other vocabulary keeps its size.
+      position: as for `build`.
     """
     names = sorted(keys)
     same = dict.fromkeys(names, _PROBE_SIZE)
     grown = {name: _PROBE_SIZE + number for number, name in enumerate(names, start=1)}
-    one, other = (named_weights(build(params, _sized(space, sizes))) for sizes in (same, grown))
+    one, other = (named_weights(build(params, _sized(space, sizes), position)) for sizes in (same, grown))
 
     def axis(length: int, grown_length: int) -> tuple[str, int] | None:
         behind, number = length - _PROBE_SIZE, grown_length - length

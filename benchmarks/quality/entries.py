@@ -55,14 +55,14 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry({"name": "matrix_factorization", "embedding_dim": 32}, {"epochs": 20, **_LAST}),
         Entry({"name": "mf_history"}, {"epochs": 10, **_LAST}),
         Entry({"name": "linear_rs"}, {"epochs": 10, **_LAST}),
-        Entry({"name": "mf_dnn"}, {"epochs": 8, **_LAST}),
+        Entry({"name": "mf_dnn"}, {"epochs": 12, **_LAST}),
         Entry({"name": "two_tower_rating"}, {"epochs": 6, **_LAST}),
     ),
     "ratings_small": (
         Entry({"name": "matrix_factorization", "embedding_dim": 32}, {"epochs": 20, **_LAST}),
         Entry({"name": "mf_history"}, {"epochs": 10, **_LAST}),
         Entry({"name": "linear_rs"}, {"epochs": 10, **_LAST}),
-        Entry({"name": "mf_dnn"}, {"epochs": 8, **_LAST}),
+        Entry({"name": "mf_dnn"}, {"epochs": 12, **_LAST}),
         Entry({"name": "two_tower_rating"}, {"epochs": 6, **_LAST}),
     ),
     "next_item_1m": (

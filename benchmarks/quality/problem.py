@@ -48,7 +48,8 @@ def rows(features: Arrays, **columns: np.ndarray) -> Rows:
     size = len(next(iter(features.values())))
     ones = np.ones(size, np.float32)
     features = features if CATALOGUE_INDEX in features else features | {CATALOGUE_INDEX: np.zeros(size, np.int64)}
-    defaults = {"relevant": ones, "liked": ones, "rating": ones, "sequence_end": ones > 0, "user_id": np.zeros(size)}
+    defaults = {"relevant": ones, "liked": ones, "rating": ones, "sequence_end": ones > 0}
+    defaults |= {"user_id": np.zeros(size), "timestamp": np.zeros(size, np.int64)}
     return Rows(features, **(defaults | columns))
 
 

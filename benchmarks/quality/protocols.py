@@ -24,6 +24,7 @@ from benchmarks.quality.problem import (
 )
 from datasets.interactions import Interactions
 from datasets.movielens import read_1m, read_100k, read_csv_release
+from datasets.quarantine import Quarantine
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace, Field
 from models.training_data import Arrays, Rows, TrainingData
 
@@ -64,7 +65,7 @@ def clicks_1m(data: Path) -> Problem:
 
     Rows permuted by `numpy.random.default_rng(0)`; the first 80 % train, the rest tests.
     """
-    read = read_1m(data / "ml-1m")
+    read = read_1m(data / "ml-1m", Quarantine())
     events, users, items = read.events, read.users, read.items
     assert users is not None
     assert items is not None
@@ -106,8 +107,10 @@ def next_item_1m(data: Path, history_length: int, with_validation: bool = False)
       history_length: earlier items a row carries.
       with_validation: leave the last ratings out altogether and predict those before them, to choose settings by.
     """
-    events = read_1m(data / "ml-1m").events
-    user, item = (np.unique(events[name].to_numpy(), return_inverse=True)[1] for name in (USER, ITEM))
+    events = read_1m(data / "ml-1m", Quarantine()).events
+    # Numbers, so that equal scores rank in the order of the official ids.
+    numbers = (events[name].to_numpy().astype(np.int64) for name in (USER, ITEM))
+    user, item = (np.unique(ids, return_inverse=True)[1] for ids in numbers)
     order = np.lexsort((np.arange(len(user)), events["timestamp"].to_numpy(), user))
     user, item = user[order], item[order]
     if with_validation:
@@ -153,7 +156,7 @@ def ratings_100k(data: Path, fold: int) -> Problem:
     events = [np.loadtxt(folder / f"u{fold}.{part}", dtype=np.int64) for part in ("base", "test")]
     train = np.arange(len(events[0]) + len(events[1])) < len(events[0])
     every = np.concatenate(events)
-    read = read_100k(folder)
+    read = read_100k(folder, Quarantine())
     return _ratings(read, every[:, 0].astype(str), every[:, 1].astype(str), every[:, 2].astype(np.float32), train)
 
 
@@ -165,7 +168,7 @@ def ratings_small(data: Path, seed: int = 0, leaking: bool = False) -> Problem:
       seed: of the split.
       leaking: compute counts and means of users and items from all rows, test rows included, as document 004 does.
     """
-    read = read_csv_release(data / "ml-latest-small-2016")
+    read = read_csv_release(data / "ml-latest-small-2016", Quarantine())
     events = read.events
     ratings = events["rating"].to_numpy().astype(np.float32)
     order = np.random.default_rng(seed).permutation(len(ratings))

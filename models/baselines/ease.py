@@ -27,6 +27,7 @@ class Ease(ModelParams):
         "Steck 2019, Embarrassingly shallow autoencoders for sparse data, https://arxiv.org/abs/1905.03375"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
     l2: float = Field(

@@ -26,6 +26,7 @@ class Ials(ModelParams):
         "Revisiting the performance of iALS, https://arxiv.org/abs/2110.14037"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
     embedding_dim: int = Field(64, ge=1, description="Length of user and item vectors.")

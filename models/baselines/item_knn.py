@@ -27,6 +27,7 @@ class ItemKnn(ModelParams):
         "Deshpande, Karypis 2004, Item-based top-N recommendation, https://doi.org/10.1145/963770.963776"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
     num_neighbors: int = Field(100, ge=1, description="Items that an item of the history votes for.")

@@ -21,6 +21,7 @@ class AFM(ModelParams):
     name: Literal["afm"] = "afm"
     task: ClassVar[Task] = "ranking"
     paper: ClassVar[str] = "Xiao et al. 2017, Attentional factorization machines, https://arxiv.org/abs/1708.04617"
+    towers: ClassVar[tuple[str, ...]] = ("query", "candidate")
 
     pooling: Literal["att", "avg", "max"] = Field("att", description="How the pairs' products become one vector.")
     embedding_dim: int = Field(16, ge=1, description="Length of a field's vector.")

@@ -27,6 +27,7 @@ class BST(ModelParams):
         "https://arxiv.org/abs/1905.06874"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
     embedding_dim: int = Field(16, ge=1, description="Length of a field's vector, and of an item's in the sequence.")

@@ -24,6 +24,7 @@ class FFM(ModelParams):
         "Juan et al. 2016, Field-aware factorization machines for CTR prediction, "
         "https://doi.org/10.1145/2959100.2959134"
     )
+    towers: ClassVar[tuple[str, ...]] = ("query", "candidate")
 
     embedding_dim: int = Field(4, ge=1, description="Length of the vector that a field has for one other field.")
 

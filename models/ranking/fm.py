@@ -21,6 +21,7 @@ class FM(ModelParams):
     name: Literal["fm"] = "fm"
     task: ClassVar[Task] = "ranking"
     paper: ClassVar[str] = "Rendle 2010, Factorization machines, https://doi.org/10.1109/ICDM.2010.127"
+    towers: ClassVar[tuple[str, ...]] = ("query", "candidate")
 
     embedding_dim: int = Field(16, ge=1, description="Length of a field's vector.")
 

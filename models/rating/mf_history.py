@@ -25,6 +25,7 @@ class MfHistory(ModelParams):
         "Kabbur, Ning, Karypis 2013, FISM, https://doi.org/10.1145/2487575.2487589, without the user's bias"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
     search: ClassVar[SearchSpace] = {"l2": Between(low=1e-3, high=0.3, log=True)}
 

@@ -26,6 +26,7 @@ class EbayTwoTower(ModelParams):
         "https://arxiv.org/abs/2102.06156"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
     embedding_dim: int = Field(64, ge=1, description="Length of every token's vector and of both towers' outputs.")

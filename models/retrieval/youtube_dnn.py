@@ -27,6 +27,7 @@ class YoutubeDnn(ModelParams):
         "https://doi.org/10.1145/2959100.2959190"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
     embedding_dim: int = Field(64, ge=1, description="Length of every token's vector.")

@@ -26,6 +26,7 @@ class AttRec(ModelParams):
         "Zhang et al. 2018, Next item recommendation with self-attention, https://arxiv.org/abs/1808.06414"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence", "categorical")
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("user_id", "item_id")
     search: ClassVar[SearchSpace] = {"long_weight": Between(low=0.0, high=1.0)}
 

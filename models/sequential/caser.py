@@ -26,6 +26,7 @@ class Caser(ModelParams):
         "https://arxiv.org/abs/1809.07426"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence", "categorical")
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("user_id", "item_id")
 
     embedding_dim: int = Field(50, ge=1, description="Length of item and user vectors.")

@@ -25,6 +25,7 @@ class Gru4Rec(ModelParams):
         "https://arxiv.org/abs/1511.06939"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
 
     embedding_dim: int = Field(64, ge=1, description="Length of item vectors, and width of the last layer.")

@@ -25,6 +25,7 @@ class SASRec(ModelParams):
         "Kang, McAuley 2018, Self-attentive sequential recommendation, https://arxiv.org/abs/1808.09781"
     )
     needs: ClassVar[tuple[str, ...]] = ("sequence",)
+    ties_history: ClassVar[bool] = True
     ids: ClassVar[tuple[str, ...]] = ("item_id",)
     search: ClassVar[SearchSpace] = {"num_blocks": Choice(values=(1, 2, 3))}
 

@@ -39,8 +39,9 @@ def test_measures_agree_with_scikit_learn() -> None:
 
 def write_1m(folder: Path) -> None:
     """Three users; the second one's ratings are out of order, and two of them share a second."""
-    rows = ["1::10::5::100", "1::20::3::200", "1::30::4::300"]
-    rows += ["2::30::4::50", "2::10::2::10", "2::20::5::50", "3::40::4::7", "3::10::4::8"]
+    events = [(1, 10, 5, 100), (1, 20, 3, 200), (1, 30, 4, 300), (2, 30, 4, 50), (2, 10, 2, 10), (2, 20, 5, 50)]
+    events += [(3, 40, 4, 7), (3, 10, 4, 8)]
+    rows = [f"{user}::{item}::{rating}::{10**9 + second}" for user, item, rating, second in events]
     folder.mkdir()
     with gzip.open(folder / "ratings.dat.gz", "wt") as file:
         file.write("\n".join(rows) + "\n")

@@ -212,8 +212,8 @@ for path in sys.argv[2:]:
 assert not {"models", "serving", "settings"} & set(sys.modules)
 print(json.dumps(found))
 """
-# One of each kind of graph: an inner product, a network as the score, a sequence, a matrix of weights, logits, ratings.
-EXPORTED = ("two_tower", "ncf", "sasrec", "ease", "deepfm", "mf_dnn")
+# One of each kind of graph: an inner product, a network as the score, logits of pairs, ratings of pairs.
+EXPORTED = ("two_tower", "ncf", "deepfm", "mf_dnn")
 
 
 def test_exported_signatures_equal_training(toy: Loaded, tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""Training examples a second of our models and of peer libraries, the sides alternating in one run.
+
+make bench-throughput                                       # ours alone
+make bench-throughput ONLY="--peers ENVS --scripts FOLDER"  # beside DeepCTR, RecTools and implicit
+
+Each measurement is a process of its own with the same allocator settings, so that no side inherits the other's memory.
+FOLDER holds the peers' scripts (deepctr_ctr.py, rectools_sasrec.py, implicit_loo.py), ENVS their environments. The best
+epoch of a process counts: the first one traces the graph.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measurement import record
+
+# glibc gives big tensors back at every free; both sides keep them.
+_ALLOCATOR = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+_DEEP = {"embedding_dim": 16, "hidden_units": [256, 128, 64], "dropout": 0.0}
+_CLICKS = {"epochs": 3, "batch_size": 2048}
+# Model -> protocol, hyperparameters, training, history length; and the peer: environment, script, arguments.
+_SIDES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int, tuple[str, ...]]] = {
+    "deepfm": ("clicks_1m", _DEEP, _CLICKS, 1, ("deepctr", "deepctr_ctr.py", "--model", "DeepFM")),
+    "dcn": ("clicks_1m", _DEEP, _CLICKS, 1, ("deepctr", "deepctr_ctr.py", "--model", "DCN")),
+    "fm": ("clicks_1m", {"embedding_dim": 16}, _CLICKS, 1, ("deepctr", "deepctr_ctr.py", "--model", "FM")),
+    "xdeepfm": (
+        "clicks_1m",
+        {**_DEEP, "num_maps": [128, 128]},
+        _CLICKS,
+        1,
+        ("deepctr", "deepctr_ctr.py", "--model", "xDeepFM"),
+    ),
+    "two_tower": (
+        "next_item_1m",
+        {"embedding_dim": 16},
+        {**_CLICKS, "loss": "in_batch_softmax"},
+        1,
+        (),
+    ),
+    "bpr": (
+        "next_item_1m",
+        {"embedding_dim": 64},
+        {"epochs": 3, "batch_size": 2048, "num_negatives": 1},
+        1,
+        ("implicit", "implicit_loo.py", "--model", "bpr"),
+    ),
+    "sasrec": (
+        "next_item_1m",
+        {"embedding_dim": 64, "dropout": 0.2},
+        {"epochs": 2, "batch_size": 128, "loss": "softmax"},
+        100,
+        ("rectools", "rectools_sasrec.py", "--epochs", "2"),
+    ),
+}
+
+
+def ours(name: str, data: Path) -> float:
+    """Return the examples a second of the best epoch; for a sequence model an example is a user's sequence."""
+    from benchmarks.quality import protocols
+    from models.fitting import fit
+    from models.registry import parse_params
+    from settings.training import TrainingSettings
+
+    protocol, model, training, length, _ = _SIDES[name]
+    is_next = protocol == "next_item_1m"
+    problem = protocols.next_item_1m(data, length) if is_next else protocols.clicks_1m(data)
+    settings = TrainingSettings(**training, early_stopping_patience=0)
+    _, history = fit(parse_params({"name": name, **model}), settings, problem.space, problem.data)
+    rows = history.examples_per_second * sum(epoch["seconds"] for epoch in history.epochs) / len(history.epochs)
+    return rows / min(epoch["seconds"] for epoch in history.epochs)
+
+
+def measured(command: list[str], key: str) -> float:
+    """Run a process and return a number of the last JSON line that it prints."""
+    environment = os.environ | _ALLOCATOR
+    asked = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    line = json.loads([line for line in asked.stdout.splitlines() if line.startswith("{")][-1])
+    return float(line.get(f"best_epoch_{key}") or line[f"train_{key}"])
+
+
+def main() -> None:
+    """Alternate the sides and write the medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", default=",".join(_SIDES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SHORTLIST_DATA", "data")))
+    parser.add_argument("--peers", type=Path, help="folder of the peers' virtual environments")
+    parser.add_argument("--scripts", type=Path, help="folder of the peers' scripts")
+    parser.add_argument("--one", help="measure this model here and print it; used for each round")
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps({"train_examples_per_second": ours(options.one, options.data)}))
+        return
+    result: dict[str, Any] = {}
+    for name in options.models.split(","):
+        own = [sys.executable, "-m", "benchmarks.throughput", "--one", name, "--data", str(options.data)]
+        peer = _SIDES[name][4]
+        rates: dict[str, list[float]] = {"ours": [], "peer": []}
+        for _ in range(options.rounds):
+            rates["ours"].append(measured(own, "examples_per_second"))
+            if peer and options.peers:
+                python, script = options.peers / peer[0] / "bin" / "python", options.scripts / peer[1]
+                command = [str(python), str(script), "--data", str(options.data), *peer[2:]]
+                rates["peer"].append(measured(command, "examples_per_second"))
+        medians = {side: round(statistics.median(found)) for side, found in rates.items() if found}
+        ratio = {"ratio": round(medians["ours"] / medians["peer"], 2)} if "peer" in medians else {}
+        result[name] = {
+            **medians,
+            **ratio,
+            "rounds": {side: [round(x) for x in found] for side, found in rates.items()},
+        }
+        print(name, result[name], flush=True)
+    record("throughput", {"examples_a_second": result})
+
+
+if __name__ == "__main__":
+    main()
