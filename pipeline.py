@@ -30,13 +30,16 @@ SERVABLE = (
 MODEL_CHECK = ("serving/model_check.py", "serving/signature_checks.py", "serving/isolated_check.py")
 
 
-def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True) -> Pipeline:
+def create_pipeline(
+    config: Config, output_root: Path, enable_cache: bool = True, fingerprint: str | None = None
+) -> Pipeline:
     """Return the TFX pipeline of one experiment; the same for every runner.
 
     Args:
       config: the validated configuration.
       output_root: folder of artifacts, metadata and served versions.
       enable_cache: reuse the outputs of nodes whose inputs, settings and code did not change.
+      fingerprint: of the data, where they cannot be read; empty: read them.
     """
     # Imported here, not above: TFX takes many seconds, and `--help`, `validate` and `status` need none of it.
     from tfx.components.statistics_gen.component import StatisticsGen
@@ -58,13 +61,15 @@ def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True
     from components.pusher import Pusher
     from components.resolver import LatestBlessedModelOfOtherData, LatestOtherBlessedModel
     from components.schema_gen import SchemaGen
-    from datasets.sources import fingerprint
+    from datasets import sources
     from orchestration.fingerprint import code_fingerprint
 
     serving_root = str(output_root / "serving" / config.name)
     features = json.dumps([record.model_dump(mode="json") for record in config.features])
 
-    example_gen = ExampleGen(data=config.data.model_dump_json(), fingerprint=fingerprint(config.data))
+    example_gen = ExampleGen(
+        data=config.data.model_dump_json(), fingerprint=fingerprint or sources.fingerprint(config.data)
+    )
     examples = example_gen.outputs["examples"]
 
     statistics_gen = StatisticsGen(examples=examples, exclude_splits=["items", "users"])

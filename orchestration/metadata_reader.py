@@ -43,7 +43,8 @@ def read_executions(connection: Any, run_id: str) -> dict[str, StoredExecution]:
     if context is None:
         return {}
     found = {}
-    for execution in store.get_executions_by_context(context.id):
+    # A node that was tried again counts by its last execution, in whichever order the database answers.
+    for execution in sorted(store.get_executions_by_context(context.id), key=lambda execution: execution.id):
         node = next((c.name for c in store.get_contexts_by_execution(execution.id) if c.type == "node"), None)
         if node is not None:
             found[node.rpartition(".")[2]] = StoredExecution(

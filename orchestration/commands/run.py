@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from orchestration.commands.options import configuration_options, output_root_option, replay_options
+from orchestration.kubeflow.commands import cluster_option, host_option
 from orchestration.verdict import EXIT_CODES
 
 _EPILOG = (
@@ -20,6 +22,7 @@ Examples:
   python pipeline.py run --config configs/movielens_100k.yaml --set model.name=sasrec --set training.epochs=10
   python pipeline.py run --config configs/movielens_100k.yaml --data-path ~/ml-100k --runner beam
   python pipeline.py run --config configs/movielens_100k.yaml --from-node Evaluator
+  python pipeline.py run --config configs/movielens_100k.yaml --runner kubeflow --cluster kubernetes/clusters/dev.yaml
 
 The folder runs/<run id>/ of the output root keeps summary.json (for programs), page.html (for people) and log.txt
 (what the frameworks had to say). What did not change since an earlier run is taken from it; --no-cache runs all."""
@@ -30,11 +33,14 @@ The folder runs/<run id>/ of the output root keeps summary.json (for programs), 
 @configuration_options
 @click.option(
     "--runner",
-    type=click.Choice(["local", "beam"]),
+    type=click.Choice(["local", "beam", "kubeflow"]),
     default="local",
     show_default=True,
-    help="local: TFX's LocalDagRunner, node after node. beam: TFX's BeamDagRunner, in this process.",
+    help="local: TFX's LocalDagRunner, node after node. beam: TFX's BeamDagRunner, in this process. kubeflow: compile, "
+    "check and submit to Kubeflow Pipelines 2, as `kubeflow submit` does.",
 )
+@cluster_option
+@host_option
 @output_root_option
 @click.option("--from-node", metavar="NODE", help="Start here; earlier nodes lend the outputs of their last success.")
 @click.option("--to-node", metavar="NODE", help="Stop after this node.")
@@ -47,6 +53,8 @@ def run(
     overrides: tuple[str, ...],
     data_path: str | None,
     runner: str,
+    cluster_path: Path | None,
+    host: str | None,
     output_root: Path,
     from_node: str | None,
     to_node: str | None,
@@ -54,6 +62,15 @@ def run(
     verbose: bool,
 ) -> None:
     """Run the pipeline: read, validate, train, evaluate, and push the model if the gate blesses it."""
+    if runner == "kubeflow":
+        _refuse_local_options(context)
+        from orchestration.kubeflow import submission
+        from orchestration.kubeflow.client import Kubeflow
+
+        asked = submission.request(config_path, overrides, data_path, cluster_path, use_cache=not no_cache)
+        done = asked.submit(Kubeflow(host or asked.settings.host))
+        click.echo(f"run {done.id}, version {done.version}: {done.outcome}")
+        return
     from orchestration.execution import RunRequest, execute
     from orchestration.inputs import check_inputs
     from settings.config import load
@@ -72,3 +89,16 @@ def run(
     from pipeline import create_pipeline
 
     context.exit(execute(request, create_pipeline, replay_options(config_path, overrides, data_path)).exit_code)
+
+
+def _refuse_local_options(context: click.Context) -> None:
+    """Raise where an option was given that means nothing on a cluster, instead of passing over it."""
+    from settings.errors import ConfigError
+
+    local = ("output_root", "from_node", "to_node", "verbose")
+    given = [name for name in local if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise ConfigError(
+            f"--{given[0].replace('_', '-')}: has no meaning with --runner kubeflow, where the cluster settings say "
+            "where things are kept and the whole pipeline runs. Expected it to be left out"
+        )

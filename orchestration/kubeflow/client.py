@@ -30,6 +30,11 @@ class Submission:
     version: str
     created: bool
 
+    @property
+    def outcome(self) -> str:
+        """What became of a run, in words."""
+        return "submitted" if self.created else "was already on its way"
+
 
 class Kubeflow:
     """One API server.

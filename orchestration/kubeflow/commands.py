@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,7 @@ import click
 from orchestration.commands.options import config_option, configuration_options
 
 if TYPE_CHECKING:
-    from orchestration.kubeflow.containers import Containers
-    from settings.config import Config
+    from orchestration.kubeflow.client import Kubeflow
     from settings.kubernetes import KubernetesSettings
 
 _EPILOG = """\b
@@ -23,14 +21,14 @@ Examples:
   python pipeline.py kubeflow schedule --cron "0 3 * * *" --config ... --cluster ...
   python pipeline.py kubeflow job --cron "0 3 * * *" --config ... --cluster ... | kubectl apply -f -"""
 
-_cluster_option = click.option(
+cluster_option = click.option(
     "--cluster",
     "cluster_path",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Cluster settings (YAML), in place of the configuration's `kubernetes` section; see kubernetes/clusters/.",
 )
-_host_option = click.option("--host", metavar="URL", help="Kubeflow Pipelines API server; replaces kubernetes.host.")
+host_option = click.option("--host", metavar="URL", help="Kubeflow Pipelines API server; replaces kubernetes.host.")
 _package_option = click.option(
     "--package",
     metavar="FILE",
@@ -45,7 +43,7 @@ _cron_option = click.option(
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of everything that starts runs."""
     user = click.option("--multi-user", is_flag=True, help="The installation serves several users: name the namespace.")
-    return configuration_options(_cluster_option(_host_option(_package_option(user(command)))))
+    return configuration_options(cluster_option(host_option(_package_option(user(command)))))
 
 
 @click.group(epilog=_EPILOG, short_help="Run the pipeline on Kubernetes.")
@@ -55,14 +53,16 @@ def kubeflow() -> None:
 
 @kubeflow.command("compile", short_help="Write the pipeline as Kubeflow Pipelines YAML.")
 @config_option
-@_cluster_option
+@cluster_option
 @click.option(
     "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Package to write (.yaml)."
 )
 def compile_package(config_path: Path, cluster_path: Path | None, output: Path) -> None:
     """Write the pipeline as Kubeflow Pipelines YAML, checked."""
-    config, settings = _load(config_path, cluster_path)
-    containers = _package(config, settings, output)
+    from orchestration.kubeflow import submission
+
+    config, settings = submission.load_settings(config_path, cluster_path)
+    containers = submission.compile_package(config, settings, output)
     click.echo(f"{output}: {len(containers.graph.upstream)} nodes, image {settings.image}")
 
 
@@ -78,10 +78,11 @@ def submit(
     multi_user: bool,
 ) -> None:
     """Run the pipeline on the cluster now. The same again, while it runs, changes nothing."""
-    config, settings, path, parameters = _ready(config_path, overrides, data_path, cluster_path, package)
-    server = _server(settings, host, multi_user)
-    done = server.submit(path, config.name.replace("_", "-"), parameters, settings.service_account)
-    click.echo(f"run {done.id}, version {done.version}: {'submitted' if done.created else 'was already on its way'}")
+    from orchestration.kubeflow import submission
+
+    request = submission.request(config_path, overrides, data_path, cluster_path, package)
+    done = request.submit(_server(request.settings, host, multi_user))
+    click.echo(f"run {done.id}, version {done.version}: {done.outcome}")
 
 
 @kubeflow.command(short_help="Run the pipeline on the cluster at set times.")
@@ -98,22 +99,24 @@ def schedule(
     cron: str,
 ) -> None:
     """Run the pipeline at set times: one run at a time, missed ones are not made up for."""
+    from orchestration.kubeflow import submission
     from orchestration.kubeflow.cron import check_cron
 
     check_cron(cron)
-    config, settings, path, parameters = _ready(config_path, overrides, data_path, cluster_path, package)
-    server = _server(settings, host, multi_user)
-    done = server.schedule(path, config.name.replace("_", "-"), cron, parameters, settings.service_account)
+    request = submission.request(config_path, overrides, data_path, cluster_path, package)
+    done = request.schedule(_server(request.settings, host, multi_user), cron)
     click.echo(f"schedule {done.id}, version {done.version}: {'created' if done.created else 'unchanged'}")
 
 
 @kubeflow.command(short_help="List the newest runs on the cluster.")
 @config_option
-@_cluster_option
-@_host_option
+@cluster_option
+@host_option
 def runs(config_path: Path, cluster_path: Path | None, host: str | None) -> None:
     """List the newest runs of this configuration's pipeline on the cluster."""
-    config, settings = _load(config_path, cluster_path)
+    from orchestration.kubeflow.submission import load_settings
+
+    config, settings = load_settings(config_path, cluster_path)
     for run in _server(settings, host).runs(config.name.replace("_", "-")):
         click.echo(f"{run.run_id}  {run.state or 'UNKNOWN':10}  {run.created_at:%Y-%m-%d %H:%M}  {run.display_name}")
 
@@ -121,18 +124,20 @@ def runs(config_path: Path, cluster_path: Path | None, host: str | None) -> None
 @kubeflow.command(short_help="Stop a run on the cluster.")
 @click.argument("run_id")
 @config_option
-@_cluster_option
-@_host_option
+@cluster_option
+@host_option
 def cancel(run_id: str, config_path: Path, cluster_path: Path | None, host: str | None) -> None:
     """Stop a run on the cluster."""
-    _, settings = _load(config_path, cluster_path)
+    from orchestration.kubeflow.submission import load_settings
+
+    _, settings = load_settings(config_path, cluster_path)
     _server(settings, host).cancel(run_id)
     click.echo(f"run {run_id}: asked to stop")
 
 
 @kubeflow.command(short_help="Print a Job or CronJob that needs no Kubeflow.")
 @configuration_options
-@_cluster_option
+@cluster_option
 @click.option("--cron", metavar="'M H D M W'", help="Print a CronJob with these times instead of a Job.")
 @click.option("--time-zone", default="Etc/UTC", show_default=True, help="In which --cron is meant.")
 def job(
@@ -147,62 +152,13 @@ def job(
     import yaml
 
     from orchestration.kubeflow.jobs import manifests
+    from orchestration.kubeflow.submission import load_settings
 
-    config, settings = _load(config_path, cluster_path, overrides, data_path)
+    config, settings = load_settings(config_path, cluster_path, overrides, data_path)
     click.echo(yaml.safe_dump_all(manifests(config, settings, cron, time_zone), sort_keys=False), nl=False)
 
 
-def _load(
-    config_path: Path, cluster_path: Path | None, overrides: tuple[str, ...] = (), data_path: str | None = None
-) -> tuple[Config, KubernetesSettings]:
-    from orchestration.kubeflow.cluster_file import cluster_settings
-    from settings.config import load
-
-    config = load(config_path, overrides, data_path)
-    return config, cluster_settings(config, cluster_path)
-
-
-def _package(config: Config, settings: KubernetesSettings, output: Path) -> Containers:
-    """Compile and check a package."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from orchestration.kubeflow.containers import Containers
-    from orchestration.kubeflow.kfp_pipeline import write_package
-    from orchestration.kubeflow.package_check import check_package
-    from orchestration.kubeflow.representation import shape
-
-    containers = Containers(config, settings, shape(config))
-    write_package(containers, output)
-    check_package(output)
-    return containers
-
-
-def _ready(
-    config_path: Path,
-    overrides: tuple[str, ...],
-    data_path: str | None,
-    cluster_path: Path | None,
-    package: Path | None,
-) -> tuple[Config, KubernetesSettings, Path, dict[str, Any]]:
-    """Return what a submission needs; everything that can be wrong without a cluster is found here."""
-    from orchestration.kubeflow.client import check_parameters
-    from orchestration.kubeflow.kfp_pipeline import package_config
-    from settings.errors import ConfigError
-
-    config, settings = _load(config_path, cluster_path)
-    parameters = {"overrides": list(overrides), "data_path": data_path or ""}
-    check_parameters(parameters, config.to_json())
-    if package is None:
-        package = Path("output", "kubeflow", f"{config.name}.yaml")
-        _package(config, settings, package)
-    elif package_config(package) != config:
-        raise ConfigError(
-            f"{package}: was compiled from another configuration than {config_path}. Expected the same; compile it "
-            "anew, or leave --package out"
-        )
-    return config, settings, package, parameters
-
-
-def _server(settings: KubernetesSettings, host: str | None, multi_user: bool = False) -> Any:
+def _server(settings: KubernetesSettings, host: str | None, multi_user: bool = False) -> Kubeflow:
     from orchestration.kubeflow.client import Kubeflow
 
     return Kubeflow(host or settings.host, settings.namespace if multi_user else None)

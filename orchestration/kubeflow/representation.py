@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ def compile_pipeline(
     enable_cache: bool = True,
     pipeline_root: str | None = None,
     factory: str = PIPELINE,
+    fingerprint: str | None = None,
 ) -> Any:
     """Return the representation of `config`'s pipeline, its run id still open.
 
@@ -32,7 +32,8 @@ def compile_pipeline(
       output_root: folder of artifacts and served versions, as the nodes see it.
       enable_cache: reuse the outputs of nodes that would do the same again.
       pipeline_root: where artifacts go, if not to `output_root/artifacts`.
-      factory: dotted path of the function `(config, output_root, enable_cache) -> Pipeline`.
+      factory: dotted path of the function `(config, output_root, enable_cache, fingerprint) -> Pipeline`.
+      fingerprint: of the data; empty: read them.
 
     Returns:
       `tfx.proto.orchestration.pipeline_pb2.Pipeline`.
@@ -40,7 +41,7 @@ def compile_pipeline(
     from tfx.dsl.compiler.compiler import Compiler
     from tfx.orchestration.portable import runtime_parameter_utils
 
-    ir = Compiler().compile(_function(factory)(config, output_root, enable_cache))
+    ir = Compiler().compile(_function(factory)(config, output_root, enable_cache, fingerprint))
     if pipeline_root is not None:
         runtime_parameter_utils.substitute_runtime_parameter(ir, {PIPELINE_ROOT: pipeline_root})
     return ir
@@ -48,8 +49,8 @@ def compile_pipeline(
 
 def shape(config: Config, factory: str = PIPELINE) -> Graph:
     """Return the shape of `config`'s pipeline without reading its data, which only the cluster may be able to see."""
-    with tempfile.TemporaryDirectory() as folder, _unread_data():
-        return graph_of(compile_pipeline(config, Path(folder), factory=factory))
+    with tempfile.TemporaryDirectory() as folder:
+        return graph_of(compile_pipeline(config, Path(folder), factory=factory, fingerprint="not read"))
 
 
 def write(ir: Any, path: str) -> None:
@@ -87,23 +88,9 @@ def read(path: str, run_id: str) -> Any:
     return ir
 
 
-def _function(path: str) -> Callable[[Config, Path, bool], Any]:
+def _function(path: str) -> Callable[[Config, Path, bool, str | None], Any]:
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{path}: is not the dotted path of a function that makes a pipeline ({error})") from error
-
-
-@contextmanager
-def _unread_data() -> Iterator[None]:
-    """Let the data's fingerprint be a constant: it goes into the cache key, not into the shape."""
-    from datasets import sources
-
-    names = vars(sources)
-    real = names["fingerprint"]
-    names["fingerprint"] = lambda _: "not read"
-    try:
-        yield
-    finally:
-        names["fingerprint"] = real

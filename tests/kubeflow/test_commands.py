@@ -7,11 +7,13 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from orchestration.command_line import main
 from orchestration.kubeflow.commands import kubeflow
 from settings.config import Config
 from settings.errors import ConfigError
+from tests.kubeflow.fake_api_server import FakeApiServer
 
-CLUSTER = "kubernetes/clusters/dev.yaml"
+CLUSTER = Path(__file__).parents[2] / "kubernetes/clusters/dev.yaml"
 
 
 @pytest.fixture
@@ -46,6 +48,7 @@ def test_job_prints_what_kubectl_applies(config_path: Path) -> None:
         (["schedule", "--cluster", CLUSTER, "--cron", "99 * * * *"], "minute should be within 0 to 59"),
         (["submit", "--cluster", CLUSTER, "--set", "training.epochs=0"], "training.epochs"),
         (["submit", "--cluster", CLUSTER, "--package", "absent.yaml"], "is not a compiled Shortlist pipeline"),
+        (["submit", "--cluster", CLUSTER.with_name("prod.yaml")], "image: .*digest of zeros.*docker push"),
         (["runs", "--cluster", CLUSTER, "--host", "http://127.0.0.1:9"], "no Kubeflow Pipelines API server answers"),
     ],
 )
@@ -57,6 +60,43 @@ def test_what_is_wrong_is_said_before_anything_is_submitted(config_path: Path, w
     assert getattr(caught.value, "exit_code", None) in {1, 2}
 
 
+def test_the_runner_kubeflow_compiles_and_submits_and_the_same_again_changes_nothing(
+    config_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.kubeflow.conftest import TINY_GRAPH
+
+    # The shape of the real pipeline takes TFX's import and is looked at in test_package.
+    monkeypatch.setattr("orchestration.kubeflow.representation.shape", lambda _: TINY_GRAPH)
+    monkeypatch.chdir(tmp_path)
+    server = FakeApiServer()
+    words = ["run", "--runner", "kubeflow", "--config", config_path, "--cluster", CLUSTER, "--host", server.host]
+    words += ["--set", "training.epochs=2", "--no-cache"]
+    try:
+        first, second = (CliRunner().invoke(main, [str(word) for word in words]) for _ in range(2))
+    finally:
+        server.close()
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    assert first.output.endswith(": submitted\n")
+    assert second.output.endswith(": was already on its way\n")
+    (run,) = server.posts("/runs")
+    assert run["runtime_config"]["parameters"] == {
+        "overrides": ["training.epochs=2"],
+        "data_path": "",
+        "enable_cache": False,
+    }
+
+
+@pytest.mark.parametrize("option", [("--from-node", "Trainer"), ("--output-root", "elsewhere"), ("--verbose",)])
+def test_the_runner_kubeflow_refuses_what_means_nothing_on_a_cluster(
+    config_path: Path, option: tuple[str, ...]
+) -> None:
+    done = CliRunner().invoke(
+        main, ["run", "--runner", "kubeflow", "--config", str(config_path), "--cluster", str(CLUSTER), *option]
+    )
+    assert done.exit_code == 2
+    assert f"{option[0]}: has no meaning with --runner kubeflow" in done.output
+
+
 def test_a_package_of_another_configuration_is_refused(config: Config, config_path: Path, tmp_path: Path) -> None:
     from orchestration.kubeflow.cluster_file import cluster_settings
     from orchestration.kubeflow.containers import Containers
@@ -65,7 +105,7 @@ def test_a_package_of_another_configuration_is_refused(config: Config, config_pa
 
     other = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 3})})
     package = tmp_path / "other.yaml"
-    write_package(Containers(other, cluster_settings(config, Path(CLUSTER)), TINY_GRAPH), package)
+    write_package(Containers(other, cluster_settings(config, CLUSTER), TINY_GRAPH), package)
     done = call("submit", "--config", config_path, "--cluster", CLUSTER, "--package", package)
     assert isinstance(done.exception, ConfigError)
     assert "compiled from another configuration" in str(done.exception)

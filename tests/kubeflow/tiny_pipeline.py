@@ -65,7 +65,9 @@ def Publisher(  # noqa: N802
     Path(folder, "published").write_text(f"{new} after {old}")
 
 
-def create_pipeline(config: Config, output_root: Path, enable_cache: bool = True) -> Pipeline:
+def create_pipeline(
+    config: Config, output_root: Path, enable_cache: bool = True, fingerprint: str | None = None
+) -> Pipeline:
     numbers = Numbers(seed=config.training.seed)
     doubler = Doubler(examples=numbers.outputs["examples"])
     baseline = Resolver(strategy_class=LatestArtifactStrategy, model=Channel(type=Model)).with_id("Baseline")
