@@ -40,7 +40,7 @@ def pages(num_rows: int, seed: int) -> Rows:
         CATALOGUE_INDEX: chosen,
     }
     ones = np.ones(num_rows, np.float32)
-    return Rows(features, ones, ones, ones, np.ones(num_rows, bool), np.full(num_rows, b"u"))
+    return Rows(features, ones, ones, ones, np.ones(num_rows, bool), np.full(num_rows, b"u"), np.arange(num_rows))
 
 
 def data() -> TrainingData:
@@ -82,8 +82,8 @@ def test_the_menus_loss_is_the_softmax_over_the_items_on_the_page() -> None:
     rows.features[CATALOGUE_INDEX][:] = [3, 1]
     whole = data()
     objective = MenuObjective(
-        "menu", "item_id", 1, name="menu_softmax", num_negatives=1, train=rows, evaluation=rows,
-        catalogue=whole.catalogue, item_counts=np.ones(NUM_ITEMS), seed=1,
+        "menu", "item_id", 1, name="menu_softmax", settings=TrainingSettings(), train=rows, evaluation=rows,
+        catalogue=whole.catalogue, item_counts=np.ones(NUM_ITEMS),
     )  # fmt: skip
     np.testing.assert_array_equal(objective.train[LABEL], [[0, 3, -1], [-1, 5, 1]])
     model = build(params(), space())
