@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 CONFIG ?= configs/movielens_100k.yaml
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput
+.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput bench-join
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -37,3 +37,6 @@ bench-quality: setup ## train and measure every model under the published protoc
 
 bench-throughput: setup ## training examples a second (ONLY="--peers ENVS --scripts FOLDER": beside peer libraries)
 	@$(PYTHON) -m benchmarks.throughput $(ONLY)
+
+bench-join: setup ## the join of service and click logs at 0.2 to 2 million pages
+	@$(PYTHON) -m benchmarks.log_join

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import tensorflow as tf
 from tfx import types
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
@@ -26,7 +26,7 @@ SUMMARY_FILE = "data.json"
 _log = logging.getLogger("shortlist")
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(base_beam_executor.BaseBeamExecutor):
     """Reads the source and writes all splits."""
 
     def Do(  # noqa: N802
@@ -36,7 +36,7 @@ class Executor(base_executor.BaseExecutor):
         settings = DataSettings.model_validate_json(exec_properties["data"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         quarantine = Quarantine(settings.bad_rows)
-        timeline = Timeline(sources.read(settings.source, quarantine), settings)
+        timeline = Timeline(sources.read(settings.source, quarantine, self._beam_pipeline_args or ()), settings)
         if timeline.num_duplicates:
             _log.warning("%d events repeated user, item and second; they were dropped", timeline.num_duplicates)
         uri = Path(examples.uri)
@@ -53,6 +53,7 @@ class Executor(base_executor.BaseExecutor):
             "fingerprint": exec_properties["fingerprint"],
             "duplicates": timeline.num_duplicates,
             "quarantined": len(quarantine.rows),
+            "counts": timeline.data.counts,
             "splits": timeline.summary(),
         }
         (uri / SUMMARY_FILE).write_text(json.dumps(summary, indent=2))
@@ -82,7 +83,7 @@ class ExampleGenSpec(ComponentSpec):
     OUTPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}  # noqa: RUF012
 
 
-class ExampleGen(base_component.BaseComponent):
+class ExampleGen(base_beam_component.BaseBeamComponent):
     """Reads interactions, splits them by time and computes point-in-time features.
 
     Outputs `examples` with the splits train, eval, test (a row an event), items (a row a catalogue item) and users (a
@@ -94,7 +95,7 @@ class ExampleGen(base_component.BaseComponent):
     """
 
     SPEC_CLASS = ExampleGenSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(self, data: str, fingerprint: str) -> None:
         examples = types.Channel(type=standard_artifacts.Examples)

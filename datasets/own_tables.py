@@ -58,6 +58,17 @@ def read_tables(source: TableSource, quarantine: Quarantine) -> Interactions:
     return Interactions(events, users, items, f"table {source.path}")
 
 
+def read_items(path: str, quarantine: Quarantine) -> pa.Table:
+    """Read an item table with a column `item_id`, for a source whose events come from elsewhere.
+
+    Raises:
+      DataError: the file is missing or damaged, or lacks that column.
+    """
+    table = _side_table(TableSource(path="", items_path=path), path, c.ITEM_ID, quarantine)
+    assert table is not None
+    return table
+
+
 def _read(path: Path, quarantine: Quarantine) -> Records:
     """Return a table in any of the formats, its texts checked."""
     if path.name.endswith((".tfrecord", ".tfrecord.gz")):

@@ -172,6 +172,10 @@ class FeatureSpace:
         """Return the query's sequence of item ids, or None."""
         return self._of_items("sequence", "query")
 
+    def menu(self) -> Field | None:
+        """Return the query's list of the item ids on the page, or None."""
+        return self._of_items("multivalent", "query")
+
     def history_and_item(self, model: str) -> tuple[Field, Field]:
         """Return the fields of history and item id, which a sequence model ties to each other.
 

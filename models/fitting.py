@@ -16,13 +16,20 @@ from models.archetypes.retrieval import RetrievalModel, SequenceModel
 from models.building import build as build
 from models.checkpoints import Checkpoints
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
-from models.objectives import Objective, PositionObjective, RetrievalObjective, RowObjective, WithEmbeddingPenalty
+from models.objectives import (
+    MenuObjective,
+    Objective,
+    PositionObjective,
+    RetrievalObjective,
+    RowObjective,
+    WithEmbeddingPenalty,
+)
 from models.registry import ModelParams
 from models.training import History, train
 from models.training_data import Rows, TrainingData
 from models.training_logs import TrainingLogs
 from models.warm_start import Keys, TrainedWeights, start_from
-from settings.errors import DataError
+from settings.errors import ConfigError, DataError
 from settings.training import Loss, TrainingSettings
 
 # Up to this many items `loss: auto` is the softmax over all of them: its cost grows with the catalogue.
@@ -169,6 +176,8 @@ def _objective(
         bias = getattr(model, "position_bias", None)
         return RowObjective(settings, name, train_rows, eval_rows, labels, data.catalogue.features, of_items, bias)
     counts = np.bincount(train_rows.features[CATALOGUE_INDEX], minlength=len(data.catalogue))
+    if name == "menu_softmax":
+        return _menu_objective(model, params, settings, space, data, train_rows, eval_rows, counts)
     if not isinstance(model, SequenceModel):
         return RetrievalObjective(name, settings, train_rows, eval_rows, data.catalogue, counts)
     ends = train_rows.where(train_rows.sequence_end)
@@ -185,6 +194,36 @@ def _objective(
         name=name,
         settings=settings,
         train=ends,
+        evaluation=eval_rows,
+        catalogue=data.catalogue,
+        item_counts=counts,
+    )
+
+
+def _menu_objective(
+    model: keras.Model,
+    params: ModelParams,
+    settings: TrainingSettings,
+    space: FeatureSpace,
+    data: TrainingData,
+    train_rows: Rows,
+    eval_rows: Rows,
+    counts: np.ndarray,
+) -> MenuObjective:
+    menu, item = space.menu(), space.item()
+    if menu is None or item is None or isinstance(model, SequenceModel):
+        raise ConfigError(
+            f"training.loss: menu_softmax cannot train {params.name!r} on these features. Expected a model that "
+            "answers a page, and a multivalent feature with `tower: query`, such as column menu_item_ids, that shares "
+            "the vocabulary of the candidate's item_id"
+        )
+    return MenuObjective(
+        menu.name,
+        item.name,
+        item.num_oov,
+        name="menu_softmax",
+        settings=settings,
+        train=train_rows,
         evaluation=eval_rows,
         catalogue=data.catalogue,
         item_counts=counts,

@@ -124,6 +124,7 @@ class RetrievalObjective:
     """Retrieval models: the item that was chosen against others of the catalogue.
 
         softmax                 against the whole catalogue
+        menu_softmax            against the items on the page: see `MenuObjective`
         sampled_softmax         against K drawn items, scores corrected by -log(K * probability of the item)
         in_batch_softmax        against the other items of the batch, corrected by -log(share of the item in train)
         bce, gbce, bpr, hinge   against K drawn items, or the other items of the batch
@@ -232,6 +233,38 @@ class RetrievalObjective:
         return model.encode_candidate({k: ops.take(v, index, axis=0) for k, v in self.items.items()}, training=training)
 
 
+class MenuObjective(RetrievalObjective):
+    """The item that was chosen against the others on its page, and against nothing else.
+
+        loss = logsumexp over the items j of the menu of s_j - s_chosen
+
+    Items of the menu whose id is out of vocabulary are left out.
+
+    Args:
+      menu: name of the query's list of item ids.
+      item: name of the candidate's item id.
+      num_oov: ids of the vocabulary up to this one name no item.
+      **rest: as for `RetrievalObjective`.
+    """
+
+    def __init__(self, menu: str, item: str, num_oov: int, **rest: Any) -> None:
+        super().__init__(**rest)
+        positions = _catalogue_positions(rest["catalogue"].features[item], num_oov)
+        self.train = self.train | {LABEL: _looked_up(positions, self.train[menu])}
+        self.eval = self.eval | {LABEL: _looked_up(positions, self.eval[menu])}
+
+    def loss(self, model: RetrievalModel, batch: dict[str, Any], training: bool) -> tuple[Any, Any]:
+        """Return the summed loss of the batch's pages and how many they are."""
+        query = model.encode_query(batch, training=training)
+        scores = model.score(query, model.encode_candidate(self.items, training=training))
+        positive, menu = batch[CATALOGUE_INDEX][:, None], batch[LABEL]
+        scores = in_float32(scores)
+        others = ops.take_along_axis(scores, ops.maximum(menu, 0), axis=1)
+        others = removed(others, ops.logical_or(menu < 0, menu == positive))
+        values = losses.sampled_softmax(ops.take_along_axis(scores, positive, axis=1)[:, 0], others)
+        return ops.sum(values), ops.cast(ops.shape(values)[0], values.dtype)
+
+
 class PositionObjective(RetrievalObjective):
     """Sequence models: at every position of a history, the item that came next; at the last, the row's own item.
 
@@ -248,19 +281,13 @@ class PositionObjective(RetrievalObjective):
     def __init__(self, history: str, item: str, num_oov: int, **rest: Any) -> None:
         super().__init__(**rest)
         self.history = history
-        tokens = rest["catalogue"].features[item]
-        positions = np.full(int(tokens.max(initial=0)) + 1, -1, np.int64)
-        positions[tokens] = np.arange(len(tokens))
-        positions[: num_oov + 1] = -1
-        self.positions = positions
+        self.positions = _catalogue_positions(rest["catalogue"].features[item], num_oov)
         self.train = self._with_targets(self.train)
 
     def _with_targets(self, batch: Arrays) -> Arrays:
         """Return the rows with `LABEL`, each position's target in the catalogue or -1, `(num_rows, length)`."""
-        ids = batch[self.history]
-        after = ids[:, 1:]
-        inside = np.where(after < len(self.positions), after, 0)
-        targets = np.concatenate([self.positions[inside], batch[CATALOGUE_INDEX][:, None]], axis=1)
+        after = _looked_up(self.positions, batch[self.history][:, 1:])
+        targets = np.concatenate([after, batch[CATALOGUE_INDEX][:, None]], axis=1)
         return batch | {LABEL: targets}
 
     def loss(self, model: RetrievalModel, batch: dict[str, Any], training: bool) -> tuple[Any, Any]:
@@ -284,6 +311,18 @@ def in_float32(scores: Any) -> Any:
 def removed(logits: Any, hits: Any) -> Any:
     """Return the scores with `losses.REMOVED` where `hits` is True."""
     return ops.where(hits, ops.full_like(logits, losses.REMOVED), logits)
+
+
+def _catalogue_positions(tokens: np.ndarray, num_oov: int) -> np.ndarray:
+    """Return each token's position in the catalogue; -1 for padding, OOV and tokens of no item."""
+    positions = np.full(int(tokens.max(initial=0)) + 1, -1, np.int64)
+    positions[tokens] = np.arange(len(tokens))
+    positions[: num_oov + 1] = -1
+    return positions
+
+
+def _looked_up(positions: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    return positions[np.where(tokens < len(positions), tokens, 0)]
 
 
 def _labelled(rows: Rows, labels: str) -> Arrays:

@@ -11,10 +11,12 @@ from settings.errors import ConfigError
 from settings.features import FeatureRecord
 from settings.section import Section
 
-Loss = Literal["auto", "softmax", "sampled_softmax", "in_batch_softmax", "bce", "gbce", "bpr", "hinge", "mse"]
+Loss = Literal[
+    "auto", "softmax", "menu_softmax", "sampled_softmax", "in_batch_softmax", "bce", "gbce", "bpr", "hinge", "mse"
+]
 # What each task can be trained by; the first is what `auto` means.
 LOSSES: dict[str, tuple[Loss, ...]] = {
-    "retrieval": ("softmax", "in_batch_softmax", "sampled_softmax", "bce", "gbce", "bpr", "hinge"),
+    "retrieval": ("softmax", "menu_softmax", "in_batch_softmax", "sampled_softmax", "bce", "gbce", "bpr", "hinge"),
     "ranking": ("bce", "mse"),
     "rating": ("mse",),
 }

@@ -1,0 +1,176 @@
+"""Service logs joined with click logs on Beam: files in, a table of pages out.
+
+    files ─> pieces ─> read, cut by user ─┐
+                                          ├─> group by a hash of the user ─> join ─> one Parquet file a group
+    files ─> pieces ─> read, cut by user ─┘
+
+What travels are compressed Arrow tables, not records: a few thousand elements for millions of pages. A group holds the
+records of some users and is joined in memory; there are as many groups as keep one near `_GROUP_BYTES` of logs, and one
+user cannot make it larger than `max_records_per_user` allows. A file of the result appears whole or not at all, under
+the name of its group: work that is done twice writes it twice, with the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from datasets import pages as p
+from datasets.click_join import CLICK_SCHEMA, PAGE_SCHEMA, Gathered, JoinCounts, joined
+from datasets.log_files import Piece, pieces, read_piece
+from settings.data import ServiceLogsSource
+from settings.errors import DataError
+
+_GROUP_BYTES = 32_000_000
+_COUNTS = b"join_counts"
+_COMPRESSION = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+def join_logs(
+    page_files: Sequence[Path], click_files: Sequence[Path], source: ServiceLogsSource, beam_args: Sequence[str]
+) -> tuple[pa.Table, JoinCounts]:
+    """Return the pages with their clicks, by time, request and user, and what became of all records.
+
+    Args:
+      page_files: service logs.
+      click_files: click logs.
+      source: fields, click window and limits.
+      beam_args: how Beam runs.
+
+    Raises:
+      DataError: a log is damaged; names file and line.
+    """
+    with tempfile.TemporaryDirectory(prefix="shortlist-join-") as folder:
+        try:
+            write_joined(page_files, click_files, source, beam_args, Path(folder))
+        except (DataError, RuntimeError) as error:
+            # Beam adds where it was; another process's error comes as the text of its traceback.
+            text = str(error) if isinstance(error, DataError) else str(error).rpartition("DataError: ")[2]
+            if text == str(error) and not isinstance(error, DataError):
+                raise
+            raise DataError(text.splitlines()[0].partition(" [while running")[0]) from None
+        return read_joined(Path(folder))
+
+
+def write_joined(
+    page_files: Sequence[Path],
+    click_files: Sequence[Path],
+    source: ServiceLogsSource,
+    beam_args: Sequence[str],
+    folder: Path,
+) -> None:
+    """Join and write one Parquet file a group to a folder; see `join_logs`."""
+    num_groups = 1 + sum(path.stat().st_size for path in [*page_files, *click_files]) // _GROUP_BYTES
+    options = PipelineOptions(list(beam_args), save_main_session=False)
+    with beam.Pipeline(options=options) as pipeline:
+        logs = {
+            "pages": _read(pipeline, "Pages", page_files, ReadPageLogFn(source, num_groups)),
+            "clicks": _read(pipeline, "Clicks", click_files, ReadClickLogFn(source, num_groups)),
+        }
+        _ = logs | beam.CoGroupByKey() | "Join" >> beam.ParDo(JoinGroupFn(source, num_groups, str(folder)))
+
+
+def read_joined(folder: Path) -> tuple[pa.Table, JoinCounts]:
+    """Return what `write_joined` wrote, by time, request and user, and the counts."""
+    tables = [pq.read_table(path) for path in sorted(folder.glob("pages-*.parquet"))]
+    counts = sum((JoinCounts(**json.loads(table.schema.metadata[_COUNTS])) for table in tables), start=JoinCounts())
+    table = pa.concat_tables([p.SCHEMA.empty_table(), *(table.replace_schema_metadata() for table in tables)])
+    order = pc.sort_indices(table, [(name, "ascending") for name in ("timestamp", "request_id", "user_id")])
+    return table.take(order).combine_chunks(), counts
+
+
+class _ReadLogFn(beam.DoFn):
+    """From a piece of a log to the records of each group, as a compressed table."""
+
+    schema: pa.Schema
+    optional: tuple[str, ...] = ()
+
+    def __init__(self, fields: dict[str, str], num_groups: int) -> None:
+        self._fields = fields
+        self._num_groups = num_groups
+
+    def process(self, piece: Piece) -> Iterator[tuple[int, bytes]]:
+        """Yield a group's number and its records."""
+        table = read_piece(piece, self.schema, self._fields, self.optional)
+        users = table["user_id"].combine_chunks().dictionary_encode()
+        hashes = pd.util.hash_array(users.dictionary.to_numpy(zero_copy_only=False), categorize=False)
+        group = (hashes % np.uint64(self._num_groups))[users.indices.to_numpy()]
+        order = np.argsort(group, kind="stable")
+        table = table.take(pa.array(order))
+        numbers, starts, counts = np.unique(group[order], return_index=True, return_counts=True)
+        for number, start, count in zip(numbers, starts, counts, strict=True):
+            yield int(number), _to_bytes(table.slice(int(start), int(count)))
+
+
+class ReadPageLogFn(_ReadLogFn):
+    """Reads service logs."""
+
+    schema = PAGE_SCHEMA
+    optional = ("history",)
+
+    def __init__(self, source: ServiceLogsSource, num_groups: int) -> None:
+        super().__init__(source.page_columns.model_dump(), num_groups)
+
+
+class ReadClickLogFn(_ReadLogFn):
+    """Reads click logs."""
+
+    schema = CLICK_SCHEMA
+
+    def __init__(self, source: ServiceLogsSource, num_groups: int) -> None:
+        super().__init__(source.click_columns.model_dump(), num_groups)
+
+
+class JoinGroupFn(beam.DoFn):
+    """Joins the records of a group and writes its file."""
+
+    def __init__(self, source: ServiceLogsSource, num_groups: int, folder: str) -> None:
+        self._window = source.click_window_seconds
+        self._max_records = source.max_records_per_user
+        self._num_groups = num_groups
+        self._folder = folder
+
+    def process(self, group: tuple[int, dict[str, Iterable[bytes]]]) -> None:
+        """Write the group's file, whole or not at all."""
+        number, logs = group
+        pages = Gathered(PAGE_SCHEMA, ["user_id", "timestamp", "request_id"], self._max_records)
+        clicks = Gathered(CLICK_SCHEMA, ["user_id", "timestamp", "item_id"], self._max_records)
+        for name, gathered in (("pages", pages), ("clicks", clicks)):
+            for part in logs[name]:
+                gathered.add(pa.ipc.open_stream(part).read_all())
+        table, counts = joined(pages, clicks, self._window)
+        table = table.select(p.SCHEMA.names).replace_schema_metadata({_COUNTS: json.dumps(dataclasses.asdict(counts))})
+        path = Path(self._folder, f"pages-{number:05d}-of-{self._num_groups:05d}.parquet")
+        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        pq.write_table(table, staged)
+        os.replace(staged, path)
+
+
+def _read(pipeline: beam.Pipeline, name: str, files: Sequence[Path], read: _ReadLogFn) -> beam.PCollection:
+    parts = [piece for path in files for piece in pieces(path)]
+    return (
+        pipeline
+        | f"{name} pieces" >> beam.Create(parts)
+        | f"{name} to all workers" >> beam.Reshuffle()
+        | f"Read {name}" >> beam.ParDo(read)
+    )
+
+
+def _to_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=_COMPRESSION) as writer:
+        writer.write_table(table.combine_chunks())
+    return bytes(sink.getvalue())

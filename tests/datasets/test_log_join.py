@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
+import pytest
+
+from datasets import log_join
+from datasets.click_join import JoinCounts
+from datasets.log_generator import generate
+from datasets.log_join import join_logs, read_joined
+from settings.data import GeneratedLogs, ServiceLogsSource
+from settings.errors import DataError
+
+IN_PROCESS = ("--runner=FnApiRunner",)
+PROCESSES = (*IN_PROCESS, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+SETTINGS = GeneratedLogs(num_pages=3000, num_users=60, num_items=40, num_programmes=80, num_days=3)
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("logs") / "tv"
+    generate(SETTINGS, folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def many_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_join, "_GROUP_BYTES", 100_000)
+
+
+def source(folder: Path) -> ServiceLogsSource:
+    return ServiceLogsSource(kind="service_logs", path=str(folder))
+
+
+def join(folder: Path, beam_args: tuple[str, ...] = IN_PROCESS) -> tuple[pa.Table, JoinCounts]:
+    pages, clicks = sorted(folder.glob("*/service-*")), sorted(folder.glob("*/clicks-*"))
+    return join_logs(pages, clicks, source(folder), beam_args)
+
+
+@pytest.fixture(scope="module")
+def result(logs: Path) -> tuple[pa.Table, JoinCounts]:
+    return join(logs)
+
+
+def test_the_join_is_exact_against_the_truth(logs: Path, result: tuple[pa.Table, JoinCounts]) -> None:
+    table, counts = result
+    truth = pq.read_table(logs / "truth.parquet").sort_by("request_id")
+    found = table.sort_by("request_id")
+    assert found["request_id"].to_pylist() == truth["request_id"].to_pylist()
+    assert found["clicked"].to_pylist() == truth["clicked"].to_pylist()
+    assert counts == JoinCounts(**json.loads((logs / "truth.json").read_text()))
+    # The logs hold everything that a join can get wrong.
+    assert min(counts.duplicate_pages, counts.duplicate_clicks, counts.repeated, counts.late, counts.unmatched) > 5
+    assert counts.pages_with_click < counts.pages - counts.duplicate_pages
+
+
+def test_the_order_of_the_lines_changes_nothing(
+    logs: Path, result: tuple[pa.Table, JoinCounts], tmp_path: Path
+) -> None:
+    shuffle = random.Random(1)
+    for name in ("service", "clicks"):
+        lines = [line for path in logs.glob(f"*/{name}-*") for line in path.read_text().splitlines()]
+        shuffle.shuffle(lines)
+        middle = len(lines) // 3
+        for number, part in enumerate((lines[:middle], lines[middle:])):
+            (tmp_path / f"day{number}").mkdir(exist_ok=True)
+            (tmp_path / f"day{number}" / f"{name}-0.jsonl").write_text("\n".join(part))
+    table, counts = join(tmp_path)
+    assert table.equals(result[0])
+    assert counts == result[1]
+
+
+def test_several_processes_and_small_pieces_change_nothing(
+    logs: Path, result: tuple[pa.Table, JoinCounts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.log_files._PIECE_BYTES", 100_000)
+    monkeypatch.setattr(log_join, "_GROUP_BYTES", 400_000)
+    table, counts = join(logs, PROCESSES)
+    assert table.equals(result[0])
+    assert counts == result[1]
+
+
+def test_parquet_logs_give_the_same(logs: Path, result: tuple[pa.Table, JoinCounts], tmp_path: Path) -> None:
+    for path in logs.glob("*/*.jsonl"):
+        (tmp_path / path.parent.name).mkdir(exist_ok=True)
+        table = pa_json.read_json(path)
+        pq.write_table(table, tmp_path / path.parent.name / f"{path.stem}.parquet", row_group_size=200)
+    table, counts = join(tmp_path)
+    assert table.equals(result[0])
+    assert counts == result[1]
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+from datasets import log_join
+from settings.data import ServiceLogsSource
+log_join._GROUP_BYTES = 100_000
+write = log_join.pq.write_table
+def slow(table, path):
+    write(table, path)
+    print("written", flush=True)
+    time.sleep(0.2)
+log_join.pq.write_table = slow
+folder, work = map(Path, sys.argv[1:])
+source = ServiceLogsSource(kind="service_logs", path=str(folder))
+files = [sorted(folder.glob(f"*/{name}-*")) for name in ("service", "clicks")]
+log_join.write_joined(*files, source, ["--runner=FnApiRunner"], work)
+"""
+
+
+def test_work_that_was_killed_and_done_again_changes_nothing(
+    logs: Path, result: tuple[pa.Table, JoinCounts], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", _KILLED, str(logs), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    left = [path.name for path in tmp_path.iterdir()]
+    assert left
+    pages, clicks = sorted(logs.glob("*/service-*")), sorted(logs.glob("*/clicks-*"))
+    log_join.write_joined(pages, clicks, source(logs), IN_PROCESS, tmp_path)
+    table, counts = read_joined(tmp_path)
+    assert table.equals(result[0])
+    assert counts == result[1]
+
+
+def test_a_damaged_line_is_named_although_a_worker_found_it(tmp_path: Path) -> None:
+    (tmp_path / "2026-06-01").mkdir()
+    good = '{"request_id": "r", "user_id": "u", "timestamp": 5, "watch_history": [], "candidates": ["a"]}\n'
+    pages = tmp_path / "2026-06-01" / "service-0.jsonl"
+    pages.write_text(good * 3 + '{"request_id": "r", "user_id": "u", "timestamp": "noon", "candidates": ["a"]}\n')
+    (tmp_path / "2026-06-01" / "clicks-0.jsonl").write_text('{"user_id": "u", "timestamp": 6, "item_id": "a"}\n')
+    with pytest.raises(DataError) as found:
+        join(tmp_path)
+    assert str(found.value) == (
+        f"{pages}, line 4: timestamp should be whole seconds since 1970. Received: 'noon'. Repair or remove the line"
+    )
+
+
+def test_the_same_settings_make_the_same_logs_and_another_seed_others(logs: Path, tmp_path: Path) -> None:
+    generate(SETTINGS, tmp_path / "again")
+    generate(SETTINGS.model_copy(update={"seed": 8}), tmp_path / "other")
+    name = "2025-06-03/service-00000.jsonl"
+    assert (tmp_path / "again" / name).read_bytes() == (logs / name).read_bytes()
+    assert (tmp_path / "other" / name).read_bytes() != (logs / name).read_bytes()
+    assert sorted(path.name for path in logs.iterdir()) == [
+        "2025-06-02", "2025-06-03", "2025-06-04", "truth.json", "truth.parquet",
+    ]  # fmt: skip
