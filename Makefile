@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 CONFIG ?= configs/movielens_100k.yaml
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint check-manifests format bench bench-quality
+.PHONY: help setup run test lint check-manifests format bench bench-quality bench-serving
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -34,3 +34,6 @@ bench: setup ## time and memory of the main job, written to benchmarks/results/
 bench-quality: setup ## train and measure every model under the published protocols; hours (ONLY="--protocol criteo")
 	@$(PYTHON) -m benchmarks.quality $(ONLY)
 	@$(PYTHON) -m benchmarks.quality.table
+
+bench-serving: setup ## latency, throughput and swaps of the server, on the newest version in output/serving
+	@$(PYTHON) -m benchmarks.serving
