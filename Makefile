@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 CONFIG ?= configs/movielens_100k.yaml
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput bench-join
+.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput bench-join bench-serving
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -40,3 +40,6 @@ bench-throughput: setup ## training examples a second (ONLY="--peers ENVS --scri
 
 bench-join: setup ## the join of service and click logs at 0.2 to 2 million pages
 	@$(PYTHON) -m benchmarks.log_join
+
+bench-serving: setup ## latency, throughput and swaps of the server, on the newest version in output/serving
+	@$(PYTHON) -m benchmarks.serving

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from orchestration.commands.batch_recommend import batch_recommend
 from orchestration.commands.lineage import lineage
 from orchestration.commands.models import models
 from orchestration.commands.recommend import recommend
@@ -63,5 +64,17 @@ def main() -> None:
     """Shortlist: interactions in, a gated and pushed recommender out."""
 
 
-for _command in (kubeflow, lineage, models, recommend, rollback, run, serve, similar, status, validate):
+for _command in (
+    batch_recommend,
+    kubeflow,
+    lineage,
+    models,
+    recommend,
+    rollback,
+    run,
+    serve,
+    similar,
+    status,
+    validate,
+):
     main.add_command(_command)

@@ -67,7 +67,7 @@ def print_answer(answer: Answer) -> None:
     table.add_column("score", justify="right", no_wrap=True)
     reasoned = any(item.because for item in answer.items)
     if reasoned:
-        table.add_column("because of", no_wrap=True)
+        table.add_column("most like", no_wrap=True)
     for item in answer.items:
         title = [escape(item.title)] if titled else []
         because = [escape(item.because)] if reasoned else []

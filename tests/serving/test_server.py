@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,6 +33,7 @@ from tensorflow_serving.apis import (
 from serving import version_store
 from tests.serving.tiny_servable import save
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -250,6 +252,23 @@ def test_the_log_holds_no_user_in_clear(server: Server) -> None:
     assert len(lines[0]["user"]) == 16
     assert "u7" not in server.log.read_text()
     assert (server.log.parent / "user-key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to look at the page with")
+def test_the_demo_page_asks_and_shows_the_answer(server: Server, tmp_path: Path) -> None:
+    assert CHROMIUM
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    page = subprocess.run(
+        [CHROMIUM, *options, "--virtual-time-budget=8000", "--dump-dom", f"{server.rest}/?item=i1"],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+    ).stdout
+    assert "films, version 5, 3 items" in page
+    assert "Little is known: these are similar to the items chosen." in page
+    answer = page.partition('<ol id="answer">')[2].partition("</ol>")[0]
+    assert [title in answer for title in ("Title of i1", "Title of i2", "Title of i3")] == [False, True, True]
 
 
 def test_a_newer_version_takes_over_without_a_failed_request(server: Server) -> None:

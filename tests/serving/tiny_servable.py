@@ -24,6 +24,7 @@ class TinyServable(tf.Module):
         self._factor = tf.Variable(float("nan") if fault == "nan" else factor, trainable=False)
         self._pull = tf.Variable(factor, trainable=False)
         self._users = tf.constant(USERS)
+        self.user_ids = tf.function(lambda: self._users, input_signature=[], autograph=False)
         self.catalogue_size = tf.Variable(len(ITEMS), trainable=False)
 
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

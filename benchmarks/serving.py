@@ -1,0 +1,205 @@
+"""Latency, throughput, memory and failed requests of the server, asked by a process of its own over loopback.
+
+make bench-serving            # the newest version in output/serving; writes benchmarks/results/serving.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+sys.path.insert(0, str(ROOT))
+
+from orchestration.recommendation import find_version  # noqa: E402 - the repository is not installed
+from serving import version_store  # noqa: E402
+
+
+class Server:
+    """A server process over a serving root of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "pipeline.py", "serve", "--model-dir", str(root), "--port", "0", "--grpc-port", "0"),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout
+        words = self.process.stdout.readline().split()
+        self.address = words[words.index("at") + 1]
+        self.predict = f"{self.address}/v1/models/{root.name}:predict"
+
+    def resident_mib(self) -> float:
+        """Return the memory that the process holds now."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def stop(self) -> int:
+        """Stop it as an operator would; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+def bodies(users: list[str], items: list[str], k: int, generator: random.Random) -> list[bytes]:
+    """Return requests: known users, histories of three items, and nobodies, in the shares 80, 15 and 5 %."""
+    requests = []
+    for _ in range(2000):
+        dice = generator.random()
+        who: dict[str, Any] = {"user_id": [generator.choice(users)]}
+        if dice > 0.95:
+            who = {"user_id": [""]}
+        elif dice > 0.8:
+            who = {"history": [generator.sample(items, 3)]}
+        requests.append(json.dumps({"signature_name": "recommend", "inputs": {**who, "k": k}}).encode())
+    return requests
+
+
+async def at_rate(
+    server: Server, requests: list[bytes], rate: float, seconds: float, events: list[tuple[float, Any]]
+) -> dict[str, Any]:
+    """Send requests at fixed times, whether or not earlier ones were answered; latency counts from the time due."""
+    latencies: list[float] = []
+    failures: list[str] = []
+    versions_before = server.resident_mib()
+
+    async def one(session: aiohttp.ClientSession, body: bytes, due: float) -> None:
+        try:
+            async with session.post(server.predict, data=body) as answer:
+                await answer.read()
+                if answer.status != 200:
+                    failures.append(str(answer.status))
+        except aiohttp.ClientError as error:
+            failures.append(type(error).__name__)
+        latencies.append(time.perf_counter() - due)
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256)) as session:
+        tasks = []
+        started = time.perf_counter()
+        waiting = list(events)
+        for number in range(int(rate * seconds)):
+            due = started + number / rate
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            if waiting and due - started >= waiting[0][0]:
+                tasks.append(asyncio.ensure_future(asyncio.to_thread(waiting.pop(0)[1])))
+            tasks.append(asyncio.ensure_future(one(session, requests[number % len(requests)], due)))
+        await asyncio.gather(*tasks)
+    milliseconds = np.array(latencies) * 1000
+    return {
+        "requests": len(latencies),
+        "requests_per_second": rate,
+        "failed": len(failures),
+        "failures": sorted(set(failures)),
+        **{f"p{p:g}_ms": round(float(np.percentile(milliseconds, p)), 2) for p in (50, 90, 99, 99.9)},
+        "resident_mib_before": round(versions_before, 1),
+        "resident_mib_after": round(server.resident_mib(), 1),
+    }
+
+
+async def saturated(server: Server, requests: list[bytes], connections: int, seconds: float) -> dict[str, Any]:
+    """Keep so many requests under way at all times."""
+    end = time.perf_counter() + seconds
+    answered = failed = 0
+
+    async def client(session: aiohttp.ClientSession, offset: int) -> None:
+        nonlocal answered, failed
+        number = offset
+        while time.perf_counter() < end:
+            async with session.post(server.predict, data=requests[number % len(requests)]) as answer:
+                await answer.read()
+                answered, failed = answered + (answer.status == 200), failed + (answer.status != 200)
+            number += connections
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
+        await asyncio.gather(*(client(session, offset) for offset in range(connections)))
+    return {"connections": connections, "requests_per_second": round(answered / seconds, 1), "failed": failed}
+
+
+def main() -> None:
+    """Serve a copy of a version, measure, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-dir", type=Path, help="a version; default: the newest in output/serving")
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--swaps", type=int, default=2, help="versions pushed meanwhile")
+    parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--out", type=Path, default=RESULTS / "serving.json")
+    options = parser.parse_args()
+    version = options.model_dir or find_version(ROOT / "output")
+
+    with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
+        root = Path(folder, "root", version.parent.name)
+        models = []
+        for number in range(options.swaps + 1):
+            model = Path(folder, f"model-{number}")
+            shutil.copytree(version, model, ignore=shutil.ignore_patterns(version_store.MANIFEST_FILE))
+            # Another model as far as the store can tell, and the same one to whoever asks.
+            (model / "assets.extra").mkdir()
+            (model / "assets.extra" / "number").write_text(str(number))
+            models.append(model)
+        version_store.push(models[0], root)
+        server = Server(root)
+        try:
+            users, items = known_ids(version)
+            requests = bodies(users, items, options.k, random.Random(0))
+            asyncio.run(at_rate(server, requests, options.rate, 5, []))  # until caches and connections are warm
+            swaps = [
+                (options.seconds * (number + 1) / (options.swaps + 1), lambda m=model: version_store.push(m, root))
+                for number, model in enumerate(models[1:])
+            ]
+            steady = asyncio.run(at_rate(server, requests, options.rate, options.seconds, swaps))
+            full = asyncio.run(saturated(server, requests, connections=32, seconds=min(options.seconds, 15)))
+        finally:
+            exit_code = server.stop()
+    result = {
+        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {"cpus": os.cpu_count(), "processor": platform.processor() or platform.machine()},
+        "model": str(version),
+        "items": len(items),
+        "k": options.k,
+        "swaps": options.swaps,
+        "steady": steady,
+        "saturated": full,
+        "exit_code": exit_code,
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+
+
+def known_ids(version: Path) -> tuple[list[str], list[str]]:
+    """Return users and items of a version, asked in a process of its own so that this one stays small."""
+    code = (
+        "import sys, json; sys.modules['keras'] = None\n"
+        "from serving.loaded_model import LoadedModel\n"
+        "model = LoadedModel(sys.argv[1])\n"
+        "items = model.ask('recommend', user_id=[''], k=model.catalogue_size)['item_ids'][0]\n"
+        "print(json.dumps([[i.decode() for i in ids] for ids in (model.user_ids(), items)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(version)], cwd=ROOT, capture_output=True, text=True)
+    users, items = json.loads(done.stdout.splitlines()[-1])
+    return users, items
+
+
+if __name__ == "__main__":
+    main()

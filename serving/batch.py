@@ -1,0 +1,136 @@
+"""Recommendations for every stored user, as Parquet files, by Beam."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from serving import manifest
+from serving.loaded_model import LoadedModel
+from settings.errors import RequestError
+
+BATCH_FILE = "_batch.json"  # readers of Parquet folders pass over names with an underscore
+USERS_A_CALL = 256
+_SCHEMA = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("rung", pa.string()),
+        ("item_ids", pa.list_(pa.string())),
+        ("scores", pa.list_(pa.float32())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What decides the content of every file; a folder holds one batch.
+
+    Attributes:
+      digest: of the model.
+      k: items a user.
+      users_per_part: users a file, but for the last one.
+    """
+
+    digest: str
+    k: int
+    users_per_part: int
+
+
+def recommend_all(
+    model_dir: Path, out: Path, k: int, users_per_part: int, beam_args: Sequence[str], report: Callable[[str], None]
+) -> int:
+    """Write `part-NNNNN-of-NNNNN.parquet`, one row a user in order of ids; parts that are there are not made again.
+
+    A part is written under another name and renamed, so that one that is there is complete. Columns: `user_id`, `rung`,
+    `item_ids`, `scores`; users who have seen nearly everything get fewer than k items.
+
+    Args:
+      model_dir: a pushed version, with its manifest.
+      out: folder of the parts; made where absent.
+      k: items a user.
+      users_per_part: users a file.
+      beam_args: of the pipeline.
+      report: told what was done, a line a part.
+
+    Returns:
+      the number of users.
+
+    Raises:
+      RequestError: the folder holds another batch, or the model knows no users.
+      ShortlistError: the version is damaged.
+    """
+    batch = Batch(manifest.check(model_dir).digest, k, users_per_part)
+    _claim(out, batch)
+    users = sorted(user.decode() for user in _model(str(model_dir)).user_ids())
+    if not users:
+        raise RequestError(f"{model_dir}: tells of no users. Expected a version that this release of Shortlist pushed")
+    num_parts = -(-len(users) // users_per_part)
+    names = [out / f"part-{number:05d}-of-{num_parts:05d}.parquet" for number in range(num_parts)]
+    parts = [
+        (str(name), users[number * users_per_part : (number + 1) * users_per_part])
+        for number, name in enumerate(names)
+        if not name.is_file()
+    ]
+    report(f"{len(users)} users in {num_parts} parts, {num_parts - len(parts)} of them there already")
+    if parts:
+        with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(parts, reshuffle=True)
+                | beam.ParDo(_WritePart(str(model_dir), k))
+                | beam.Map(report)
+            )
+    return len(users)
+
+
+class _WritePart(beam.DoFn):
+    """Answers the users of a part and writes its file; yields what was done."""
+
+    def __init__(self, model_dir: str, k: int) -> None:
+        self._model_dir = model_dir
+        self._k = k
+
+    def process(self, part: tuple[str, list[str]]) -> Iterator[str]:
+        path, users = part
+        model = _model(self._model_dir)
+        hidden = f"{path}.{os.getpid()}.tmp"
+        with pq.ParquetWriter(hidden, _SCHEMA) as writer:
+            for start in range(0, len(users), USERS_A_CALL):
+                asked = users[start : start + USERS_A_CALL]
+                answer = model.ask("recommend", user_id=asked, k=self._k)
+                # Where the catalogue ends, empty ids follow.
+                shown = [(row != b"").sum() for row in answer["item_ids"]]
+                rows = zip(answer["item_ids"].tolist(), answer["scores"].tolist(), shown, strict=True)
+                items, scores = zip(
+                    *(([i.decode() for i in ids[:n]], points[:n]) for ids, points, n in rows), strict=True
+                )
+                rungs = [rung.decode() for rung in answer["rung"]]
+                writer.write_table(pa.table([asked, rungs, list(items), list(scores)], schema=_SCHEMA))
+        os.replace(hidden, path)
+        yield f"wrote {os.path.basename(path)}, {len(users)} users"
+
+
+@cache
+def _model(model_dir: str) -> LoadedModel:
+    """Return the model, loaded once a process."""
+    return LoadedModel(model_dir)
+
+
+def _claim(out: Path, batch: Batch) -> None:
+    """Write what the folder holds, or compare with what is written."""
+    out.mkdir(parents=True, exist_ok=True)
+    path, text = out / BATCH_FILE, json.dumps(asdict(batch), indent=1) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise RequestError(
+            f"{path}: is of another model, k or part size, and holds {path.read_text()!r}. Name another folder"
+        )
+    path.write_text(text, encoding="utf-8")
