@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from orchestration.commands.compare import compare
+from orchestration.commands.evaluate import evaluate
 from orchestration.commands.lineage import lineage
 from orchestration.commands.models import models
 from orchestration.commands.recommend import recommend
@@ -51,6 +53,8 @@ class _Commands(click.Group):
             "serve",
             "rollback",
             "lineage",
+            "evaluate",
+            "compare",
             "models",
             "kubeflow",
         ]
@@ -63,5 +67,18 @@ def main() -> None:
     """Shortlist: interactions in, a gated and pushed recommender out."""
 
 
-for _command in (kubeflow, lineage, models, recommend, rollback, run, serve, similar, status, validate):
+for _command in (
+    compare,
+    evaluate,
+    kubeflow,
+    lineage,
+    models,
+    recommend,
+    rollback,
+    run,
+    serve,
+    similar,
+    status,
+    validate,
+):
     main.add_command(_command)
