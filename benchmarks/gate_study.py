@@ -17,14 +17,12 @@ exactly 5 %. Popularity's z lies 0.4 higher (worse); in the study of popularity 
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from pathlib import Path
 
 import numpy as np
-from main_job import RESULTS, provenance
 from scipy.special import ndtr
 
+from benchmarks.measurement import record
 from evaluation.gate import MetricRow, decide
 from evaluation.intervals import NUM_GROUPS, group_of
 from evaluation.metrics.catalogue_ranking import NAMES, NAMES_AT_K, ranking_values
@@ -162,7 +160,6 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--queries", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=20261121)
-    parser.add_argument("--out", type=Path, default=RESULTS / "gate_study.json")
     options = parser.parse_args()
     started = time.perf_counter()
     sized = (options.pairs, options.queries, options.seed)
@@ -170,8 +167,6 @@ def main() -> None:
     copy = study(*sized, copies_popularity=True)
     others = {"zero": study(*sized, model_share=0.2), "loss": study(*sized, loss=0.05, model_share=0.2)}
     result = {
-        "benchmark": "gate_study",
-        **provenance(),
         "seed": options.seed,
         "groups_of_users": NUM_GROUPS,
         "confidence": GATE.confidence,
@@ -184,9 +179,7 @@ def main() -> None:
         "different_models": others,
         "seconds": round(time.perf_counter() - started, 1),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    record("gate_study", result)
 
 
 if __name__ == "__main__":
