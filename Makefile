@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 CONFIG ?= configs/movielens_100k.yaml
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput bench-join bench-serving
+.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput bench-join bench-serving bench-gate bench-evaluator
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -30,6 +30,12 @@ format: setup ## rewrite the code in house style
 
 bench: setup ## time and memory of the main job, written to benchmarks/results/
 	@$(PYTHON) -m benchmarks.main_job
+
+bench-gate: setup ## how often noise alone blocks or blesses, and how often a true loss is blocked; minutes
+	@$(PYTHON) -m benchmarks.gate_study
+
+bench-evaluator: setup ## time of the Evaluator on MovieLens 1M against plain NumPy (DATA=.../ml-1m)
+	@$(PYTHON) -m benchmarks.evaluator $(if $(DATA),--data-path $(DATA))
 
 bench-quality: setup ## train and measure every model under the published protocols; hours (ONLY="--protocol criteo")
 	@$(PYTHON) -m benchmarks.quality $(ONLY)

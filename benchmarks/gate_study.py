@@ -6,24 +6,23 @@ Seeded. Ranks are drawn, everything behind them is the code that the Evaluator r
 jackknife, the gate with its default settings. Each of the 2,000 queries has 1 + Poisson(2) relevant items; a relevant
 item's rank is N^Phi(z), log-uniform over a catalogue of N = 1,000, with
 
-    z = sqrt(0.1) user + sqrt(0.2) query + sqrt(0.5) item + sqrt(0.2) model
+    z = sqrt(0.1) user + sqrt(0.2) query + sqrt(0.7 - m) item + sqrt(m) model
 
-standard normals each, of which two models share all but the last. A true loss of 5 % takes each relevant item out of
-the candidate's list with probability 0.05: DCG is linear in the items found, so the expected NDCG falls by exactly 5 %.
-Popularity's z lies 0.4 higher (worse); in the study of popularity copies the candidate's does, too.
+standard normals each, of which two models share all but the last: m = 0.1 stands for two trainings of one model,
+m = 0.2 for two different models; how their queries correlate is printed. A true loss of 5 % takes each relevant item
+out of the candidate's list with probability 0.05: DCG is linear in the items found, so the expected NDCG falls by
+exactly 5 %. Popularity's z lies 0.4 higher (worse); in the study of popularity copies the candidate's does, too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from pathlib import Path
 
 import numpy as np
-from main_job import RESULTS, provenance
 from scipy.special import ndtr
 
+from benchmarks.measurement import record
 from evaluation.gate import MetricRow, decide
 from evaluation.intervals import NUM_GROUPS, group_of
 from evaluation.metrics.catalogue_ranking import NAMES, NAMES_AT_K, ranking_values
@@ -41,7 +40,9 @@ GATE = GateSettings(
 )
 
 
-def draw(rng: np.random.Generator, num_queries: int, loss: float, copies_popularity: bool) -> list[QueryValues]:
+def draw(
+    rng: np.random.Generator, num_queries: int, loss: float, copies_popularity: bool, model_share: float
+) -> list[QueryValues]:
     """Return the metrics of one pair's queries: candidate and baseline, each with popularity's ranks."""
     num_users = num_queries // QUERIES_A_USER
     groups = [group_of(b"%d" % user) for user in range(num_users)]
@@ -50,8 +51,8 @@ def draw(rng: np.random.Generator, num_queries: int, loss: float, copies_popular
     for index in range(num_queries):
         num_relevant = 1 + rng.poisson(2)
         shared = np.sqrt(0.1) * of_user[index % num_users] + np.sqrt(0.2) * rng.normal()
-        shared = shared + np.sqrt(0.5) * rng.normal(size=num_relevant)
-        z = shared + np.sqrt(0.2) * rng.normal(size=(3, num_relevant))  # candidate, baseline, popularity
+        shared = shared + np.sqrt(0.7 - model_share) * rng.normal(size=num_relevant)
+        z = shared + np.sqrt(model_share) * rng.normal(size=(3, num_relevant))  # candidate, baseline, popularity
         z[2] += 0.4
         if copies_popularity:
             z[0] += 0.4
@@ -113,14 +114,21 @@ def judge(queries: list[QueryValues]) -> tuple[list[MetricRow], dict[str, bool]]
     return rows, passed
 
 
-def study(num_pairs: int, num_queries: int, seed: int, loss: float = 0.0, copies_popularity: bool = False) -> dict:
+def study(
+    num_pairs: int,
+    num_queries: int,
+    seed: int,
+    loss: float = 0.0,
+    copies_popularity: bool = False,
+    model_share: float = 0.1,
+) -> dict:
     """Return how often each rule refused, over all pairs."""
     rng = np.random.default_rng(seed)
     refused = {"baseline": 0, "popularity": 0}
     naive = {"baseline": 0, "popularity": 0}
     correlations, differences, baselines = [], [], []
     for _ in range(num_pairs):
-        queries = draw(rng, num_queries, loss, copies_popularity)
+        queries = draw(rng, num_queries, loss, copies_popularity, model_share)
         rows, passed = judge(queries)
         for rule in refused:
             refused[rule] += not passed[rule]
@@ -152,29 +160,26 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--queries", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=20261121)
-    parser.add_argument("--out", type=Path, default=RESULTS / "gate_study.json")
     options = parser.parse_args()
     started = time.perf_counter()
     sized = (options.pairs, options.queries, options.seed)
     zero, loss = study(*sized), study(*sized, loss=0.05)
     copy = study(*sized, copies_popularity=True)
+    others = {"zero": study(*sized, model_share=0.2), "loss": study(*sized, loss=0.05, model_share=0.2)}
     result = {
-        "benchmark": "gate_study",
-        **provenance(),
         "seed": options.seed,
         "groups_of_users": NUM_GROUPS,
         "confidence": GATE.confidence,
         "blocked_by_noise": zero["refused_as_worse_than_baseline"],
-        "blessed_by_noise": 1 - copy["refused_as_not_better_than_popularity"],
+        "blessed_by_noise": 1.0 - copy["refused_as_not_better_than_popularity"],
         "true_losses_blocked": loss["refused_as_worse_than_baseline"],
         "no_difference_to_the_baseline": zero,
         "five_percent_loss": loss,
         "no_difference_to_popularity": copy,
+        "different_models": others,
         "seconds": round(time.perf_counter() - started, 1),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    record("gate_study", result)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from evaluation import item_table
 from evaluation.metric_table import list_cutoffs
 from evaluation.metrics.catalogue_ranking import CatalogueRanking
 from evaluation.metrics.classification import Classification
+from evaluation.metrics.counterfactual import Counterfactual
 from evaluation.metrics.exposure import Exposure
 from evaluation.metrics.popularity_profile import PopularityProfile
 from evaluation.metrics.recommended_items import RecommendedItems
@@ -99,6 +100,9 @@ def _metrics_specs(task: Task, settings: EvaluationSettings, items_path: str | N
         "rating": [rows_ranked, _metric(Regression)],
     }[task]
     health = _metric(ScoreHealth, per_row_spread=task == "retrieval")
+    if task == "retrieval" and settings.propensity_column:
+        logged = {"reward_key": columns.LIKED, "propensity_key": settings.propensity_column}
+        metrics.append(_metric(Counterfactual, top_k=ranked["top_k"], **logged))
     specs = [
         config_pb2.MetricsSpec(metrics=metrics, output_names=OUTPUTS[task]),
         config_pb2.MetricsSpec(metrics=[health], output_names=OUTPUTS[task][:1]),
@@ -113,6 +117,13 @@ def _metrics_specs(task: Task, settings: EvaluationSettings, items_path: str | N
         # The lists are an output of their own; what is told of them goes by the name of the ranks.
         specs.append(config_pb2.MetricsSpec(metrics=of_lists, output_names=OUTPUTS[task][:1]))
     return specs
+
+
+def features_of_metrics(eval_config: config_pb2.EvalConfig) -> set[str]:
+    """Return the columns that metrics read beside label and outputs."""
+    arguments = [json.loads(metric.config or "{}") for spec in eval_config.metrics_specs for metric in spec.metrics]
+    named = ("relevance_key", "rating_key", "reward_key", "propensity_key")
+    return {found[name] for found in arguments for name in named if name in found}
 
 
 def recommended_items_of(eval_config: config_pb2.EvalConfig) -> dict[str, Any] | None:

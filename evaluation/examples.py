@@ -12,6 +12,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from datasets import columns
 from evaluation.item_table import ItemTable
 from evaluation.slice_discovery import cells_of
+from serving.loaded_model import LoadedModel
 
 NUM_USERS = 4
 _HISTORY_LENGTH, _K = 5, 5
@@ -33,13 +34,13 @@ def recommend_examples(model_dir: str, files: Sequence[str], items: ItemTable) -
     """
     histories = _histories(files)
     chosen = sorted(histories, key=lambda user: (zlib.crc32(user), user))[:NUM_USERS]
-    signatures = tf.saved_model.load(model_dir).signatures
-    if not chosen or "recommend" not in signatures:
+    model = LoadedModel(model_dir)
+    if not chosen or "recommend" not in model.inputs:
         return []
-    answer = signatures["recommend"](user_id=tf.constant(chosen), k=tf.constant(_K))
+    answer = model.ask("recommend", user_id=chosen, k=_K)
     found = []
     for row, user in enumerate(chosen):
-        columns_of_user = (answer[name].numpy()[row].tolist() for name in ("item_ids", "titles", "scores"))
+        columns_of_user = (answer[name][row].tolist() for name in ("item_ids", "titles", "scores"))
         found.append(
             {
                 "user_id": _text(user),

@@ -15,8 +15,9 @@ A candidate is blessed when every verdict passes:
 nothing. Without a baseline there is nothing to fall behind, and floors and popularity decide.
 
 "Surely" is Student's t on the jackknife error of the paired difference. Noise alone blocks with a probability of at
-most `1 - confidence`: half of it is shared by the overall comparisons, half by those of slices (Bonferroni). Noise
-alone makes a copy of popularity pass with half of it. Where no error is known, the values decide as they are.
+most `1 - confidence`: four fifths of it are shared by the overall comparisons, one fifth by those of slices
+(Bonferroni). Noise alone makes a copy of popularity pass with half of it. Where no error is known, the values decide as
+they are.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from settings.evaluation import Fairness, Floor, GateSettings
 
 # Scores are float32 and sums are rounded: a relative difference below this is no difference.
 _ROUNDING = 1e-6
+# Of the probability of a false alarm, what the overall comparisons may spend: they decide on most releases.
+_OVERALL_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -244,9 +247,10 @@ def _regressions(table: _Table, settings: GateSettings) -> list[Verdict]:
                 overall.append((row, regression.max_relative_loss))
             elif regression.max_relative_loss_per_slice is not None and _is_compared(table, row, settings):
                 of_slices.append((row, regression.max_relative_loss_per_slice))
+    # Only a loss alarms: an interval of confidence 1 - 2 a has a chance of a beyond its better end.
     return [
-        _not_worse(row, max_loss, 1 - (1 - settings.confidence) / len(family))
-        for family in (overall, of_slices)
+        _not_worse(row, max_loss, 1 - 2 * share * (1 - settings.confidence) / len(family))
+        for family, share in ((overall, _OVERALL_SHARE), (of_slices, 1 - _OVERALL_SHARE))
         for row, max_loss in family
     ]
 

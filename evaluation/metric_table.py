@@ -24,6 +24,8 @@ _AT_K: dict[Task, tuple[str, ...]] = {
 }
 # Only with `evaluation.rating_thresholds`.
 _BY_RATING = ("ndcg_normal", "ndcg_strict", "graded_ndcg_normal", "graded_ndcg_strict")
+# Only with `evaluation.propensity_column`.
+_COUNTERFACTUAL = ("ips", "snips", "doubly_robust", "effective_share")
 # Of the recommended items themselves, for retrieval, up to the length of the list that the servable gives.
 _OF_LISTS = (
     "coverage",
@@ -51,7 +53,7 @@ _PERFECT = {
 # may have floors, but are compared with nothing.
 _DIRECTION = {
     **{name: Better.HIGHER if value else Better.LOWER for name, value in _PERFECT.items()},
-    **dict.fromkeys(("precision", "serendipity", "coverage"), Better.HIGHER),
+    **dict.fromkeys(("precision", "serendipity", "coverage", *_COUNTERFACTUAL[:-1]), Better.HIGHER),
     "category_divergence": Better.LOWER,
 }
 
@@ -65,6 +67,8 @@ def metric_names(task: Task, settings: EvaluationSettings) -> tuple[str, ...]:
 'num_queries_without_relevant', 'num_examples', 'finite', 'spread', 'label_spread')
     """
     names = _AT_K[task] + (_BY_RATING if settings.rating_thresholds else ())
+    if task == "retrieval" and settings.propensity_column:
+        names += _COUNTERFACTUAL
     at_k = tuple(f"{name}@{k}" for name in names for k in sorted(set(settings.top_k)))
     if task == "retrieval":
         # All its rows are what users chose: their labels need not differ.

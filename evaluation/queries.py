@@ -29,7 +29,7 @@ from tensorflow_model_analysis.slicer import slicer_lib
 
 from datasets import columns
 from evaluation import item_table
-from evaluation.eval_config import TOP_ITEMS, recommended_items_of
+from evaluation.eval_config import TOP_ITEMS, features_of_metrics, recommended_items_of
 from evaluation.intervals import group_of
 from evaluation.metrics import row_values
 from evaluation.slice_discovery import cells_of
@@ -65,7 +65,13 @@ def _extractors(
     eval_shared_model: Any, eval_config: config_pb2.EvalConfig, query_column: str, distinct_items: bool
 ) -> list[Extractor]:
     lists = _Lists.of(eval_config)
-    read = _ReadRowsFn(query_column, _label_columns(eval_config), _families(eval_config), lists is not None)
+    read = _ReadRowsFn(
+        query_column,
+        _label_columns(eval_config),
+        _families(eval_config),
+        sorted(features_of_metrics(eval_config)),
+        with_history=lists is not None,
+    )
     return [
         Extractor("ReadRows", beam.ParDo(read)),
         PredictionsExtractor(eval_config=eval_config, eval_shared_model=eval_shared_model),
@@ -119,11 +125,13 @@ class _ReadRowsFn(beam.DoFn):
         query_column: str,
         label_columns: Mapping[str, str],
         families: Sequence[tuple[_Path, Mapping[str, _Cut]]],
+        features: Sequence[str] = (),
         with_history: bool = False,
     ) -> None:
         self._query_column = query_column
         self._label_columns = dict(label_columns)
         self._families = list(families)
+        self._features = list(features)
         self._with_history = with_history
 
     def process(self, extracts: types.Extracts) -> Iterator[types.Extracts]:
@@ -132,11 +140,7 @@ class _ReadRowsFn(beam.DoFn):
         if not batch.num_rows:
             return
         labels = {model: _numbers(batch, name) for model, name in self._label_columns.items()}
-        features = {
-            name: _optional_numbers(batch, name)
-            for name in (columns.LIKED, columns.RATING)
-            if name in batch.schema.names
-        }
+        features = {name: _optional_numbers(batch, name) for name in self._features}
         features[row_values.GROUP] = np.array([group_of(user) for user in _tokens(batch, columns.USER_ID)], np.float64)
         yield {
             constants.INPUT_KEY: np.asarray(batch.column(constants.ARROW_INPUT_COLUMN).flatten()),
@@ -323,6 +327,8 @@ def _numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
 
 def _optional_numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
     """Return the first number of each row, float64 `(num_rows,)`; NaN where a row has none."""
+    if name not in batch.schema.names:
+        return np.full(batch.num_rows, np.nan)
     cells = batch.column(name).to_pylist()
     return np.array([cell[0] if cell else np.nan for cell in cells], np.float64)
 

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from orchestration.commands.batch_recommend import batch_recommend
+from orchestration.commands.compare import compare
+from orchestration.commands.evaluate import evaluate
 from orchestration.commands.lineage import lineage
 from orchestration.commands.models import models
 from orchestration.commands.recommend import recommend
@@ -52,6 +54,8 @@ class _Commands(click.Group):
             "serve",
             "rollback",
             "lineage",
+            "evaluate",
+            "compare",
             "models",
             "kubeflow",
         ]
@@ -66,6 +70,8 @@ def main() -> None:
 
 for _command in (
     batch_recommend,
+    compare,
+    evaluate,
     kubeflow,
     lineage,
     models,

@@ -115,9 +115,11 @@ def _record(facts: RunFacts, folder: Path, console: Console) -> summaries.Summar
     summary = build_summary(facts, executions)
     summaries.write(summary, folder / "summary.json")
     try:
+        from reporting.model_card import write_card
         from reporting.page import write_page
 
         write_page(summary, folder / "page.html")
+        write_card(summary, folder)
     except Exception as error:
         _log.exception("the page could not be written")
         console.print(f"page.html could not be written: {error}", style="yellow", markup=False)

@@ -55,6 +55,16 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.4f}"
 
 
+def interval(ends: tuple[float, float] | None) -> str:
+    """Return an interval in brackets, empty for None.
+
+    Example:
+      >>> interval((0.12345, 0.2)), interval(None)
+      (' [0.1235, 0.2000]', '')
+    """
+    return "" if ends is None else f" [{number(ends[0])}, {number(ends[1])}]"
+
+
 def verdict_of_change(metric: str, share: float | None) -> Literal["better", "worse", ""]:
     """Return whether a relative change is for the better.
 

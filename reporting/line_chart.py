@@ -96,6 +96,6 @@ def _marker(index: int, x: float, y: float, title: str) -> Markup:
         shape = Markup('<circle class="mark-0" cx="{}" cy="{}" r="3.5">').format(x, y)
         end = Markup("</circle>")
     else:
-        shape = Markup('<rect class="mark-1" x="{}" y="{}" width="7" height="7">').format(x - 3.5, y - 3.5)
+        shape = Markup('<rect class="mark-{}" x="{}" y="{}" width="7" height="7">').format(index, x - 3.5, y - 3.5)
         end = Markup("</rect>")
     return shape + Markup("<title>{}</title>").format(title) + end

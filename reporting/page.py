@@ -14,6 +14,7 @@ from markupsafe import Markup
 from reporting import comparison
 from reporting.dag_picture import STATE_WORDS, draw_dag
 from reporting.durations import clock, day
+from reporting.evaluation_part import evaluation_part, read_details
 from reporting.feature_statistics import FeatureSummary, read_feature_statistics
 from reporting.line_chart import draw_lines
 from reporting.outcome import outcome
@@ -29,6 +30,7 @@ class _SliceRow:
     row: MetricRecord
     count: float | None
     width: float
+    interval: tuple[float, float] | None
     baseline: float | None
     popularity: float | None
 
@@ -47,34 +49,29 @@ def write_page(summary: Summary, path: Path) -> None:
     node = summary.node("StatisticsGen")
     uris = node.outputs.get("statistics", ()) if node is not None else ()
     features = read_feature_statistics(uris[0]) if uris else []
-    write_atomically(path, render_page(summary, features))
+    write_atomically(path, render_page(summary, features, read_details(summary)))
 
 
-def render_page(summary: Summary, features: list[FeatureSummary]) -> str:
+def render_page(summary: Summary, features: list[FeatureSummary], details: dict[str, Any] | None = None) -> str:
     """Return the page.
 
     Args:
       summary: the run.
       features: statistics of the raw features of the train split; may be empty.
+      details: the Evaluator's `details.json`; None or empty where there is none.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment()
     environment.filters |= {
         "clock": clock,
         "day": day,
-        "number": comparison.number,
-        "percent": comparison.percent,
         "count": lambda value: "-" if value is None else f"{value:,.0f}",
         "share": lambda value: f"{value:.1%}" if value else "none",
     }
     main_metric = comparison.headline(summary)
     return environment.get_template("page.html.j2").render(
-        css=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        css=page_style(),
+        part=evaluation_part(summary, details or {}),
+        confidence=summary.config.get("gate", {}).get("confidence", 0.95),
         run=summary,
         outcome=outcome(summary),
         state_words=STATE_WORDS,
@@ -93,6 +90,28 @@ def render_page(summary: Summary, features: list[FeatureSummary]) -> str:
     )
 
 
+def make_environment() -> Environment:
+    """Return where templates are rendered, with the filters that all pages share."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": comparison.number,
+        "percent": comparison.percent,
+        "interval": comparison.interval,
+    }
+    return environment
+
+
+def page_style() -> Markup:
+    """Return the style sheet of all pages."""
+    return Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8"))
+
+
 def _slice_charts(summary: Summary, main_metric: str | None) -> list[tuple[str, list[_SliceRow]]]:
     """Return the rows of each metric with something to compare, the headline metric first."""
     slices = comparison.slice_names(summary)
@@ -106,7 +125,13 @@ def _slice_charts(summary: Summary, main_metric: str | None) -> list[tuple[str, 
 def _slice_rows(summary: Summary, metric: str, slices: list[str]) -> list[_SliceRow]:
     rows = [row for name in slices if (row := summary.metric(metric, name)) is not None]
     largest = max(
-        (abs(v) for row in rows for v in (row.value, row.baseline, row.popularity) if v is not None), default=0
+        (
+            abs(v)
+            for row in rows
+            for v in (row.value, row.baseline, row.popularity, *(row.interval or ()))
+            if v is not None
+        ),
+        default=0,
     )
 
     def position(value: float | None) -> float | None:
@@ -117,6 +142,9 @@ def _slice_rows(summary: Summary, metric: str, slices: list[str]) -> list[_Slice
             row=row,
             count=comparison.slice_count(summary.metrics, row.slice),
             width=position(row.value) or 0.0,
+            interval=None
+            if row.interval is None
+            else (position(row.interval[0]) or 0.0, position(row.interval[1]) or 0.0),
             baseline=position(row.baseline),
             popularity=position(row.popularity),
         )

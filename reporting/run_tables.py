@@ -66,7 +66,12 @@ def print_run(
     lines = [("time", f"{clock(summary.seconds)}, {cached} of {len(summary.nodes)} nodes cached")]
     if summary.pushed_path is not None:
         lines.append(("served from", summary.pushed_path))
-    for label, name in (("page", "page.html"), ("summary", "summary.json"), ("log", "log.txt")):
+    for label, name in (
+        ("page", "page.html"),
+        ("model card", "model_card.md"),
+        ("summary", "summary.json"),
+        ("log", "log.txt"),
+    ):
         if (folder / name).exists():
             lines.append((label, str(output_root / "runs" / folder.name / name)))
     for label, value in lines:

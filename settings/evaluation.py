@@ -53,6 +53,11 @@ class EvaluationSettings(Section):
         None, description="Also measure NDCG by rating, with a normal and a strict threshold."
     )
 
+    propensity_column: str | None = Field(
+        None,
+        description="Raw column with the probability of showing the row's item, where logs hold it (Open Bandit: "
+        "propensity_score): retrieval models are then also judged by what they would have earned.",
+    )
     category_column: str = Field(
         "genres", description="Raw column of items that tells what kind they are: for variety and fit to the history."
     )

@@ -13,7 +13,9 @@ from tests.evaluation.echo import config, echo_models  # noqa: F401 - a fixture
 pytestmark = pytest.mark.usefixtures("echo_models")
 
 
-@pytest.mark.parametrize("sections", [{}, {"rating_thresholds": {"normal": 3.5, "strict": 4.5}}])
+@pytest.mark.parametrize(
+    "sections", [{}, {"rating_thresholds": {"normal": 3.5, "strict": 4.5}, "propensity_column": "propensity_score"}]
+)
 @pytest.mark.parametrize("task", ["retrieval", "ranking", "rating"])
 def test_tfma_computes_exactly_the_metrics_of_the_table(task, sections, tmp_path):
     items_path = str(tmp_path / "items.npz")

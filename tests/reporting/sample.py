@@ -44,10 +44,43 @@ NDCG = {
 }
 
 
+# As the Evaluator of a ranking and of a retrieval model would write them.
+DETAILS: dict[str, Any] = {
+    "score_histogram": {
+        whose: [
+            [100.0] * 50,
+            [100 * (index + 0.5) / 50 for index in range(50)],
+            [100 * ((index + 0.5) / 50) ** power for index in range(50)],
+        ]
+        for whose, power in (("candidate", 1.1), ("popularity", 0.7))
+    },
+    "popularity_profile": {"candidate": [[0.0, 5, 20, 60, 90, 30] + [0.0] * 18, [2.0, 20, 60, 80, 40, 5] + [0.0] * 18]},
+    "examples": [
+        {
+            "user_id": "196",
+            "history": ["Brazil (1985)", "Alien (1979)"],
+            "recommended": [{"title": "Blade Runner (1982)", "score": 3.1}, {"title": "<b>Heat</b>", "score": 2.0}],
+        }
+    ],
+}
+
+
 def metrics() -> tuple[MetricRecord, ...]:
     rows = []
     for name, (queries, value, baseline, popularity) in NDCG.items():
-        rows.append(MetricRecord(slice=name, name="ndcg@10", value=value, baseline=baseline, popularity=popularity))
+        half = 0.4 / queries**0.5
+        rows.append(
+            MetricRecord(
+                slice=name,
+                name="ndcg@10",
+                value=value,
+                baseline=baseline,
+                popularity=popularity,
+                interval=(value - half, value + half),
+                difference_interval=(value - baseline - half / 3, value - baseline + half / 3),
+                lift_interval=(value - popularity - half / 2, value - popularity + half / 2),
+            )
+        )
         for metric, factor in (("recall@10", 0.9), ("hit_rate@10", 1.7), ("mrr@10", 1.1)):
             rows.append(
                 MetricRecord(

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from reporting.evaluation_part import evaluation_part, precisions_at, weakest_slices
+from reporting.page import render_page
+from tests.reporting.sample import DETAILS, NDCG, sample
+from tests.reporting.test_page import Page
+
+
+def test_the_page_shows_differences_curves_and_examples_and_asks_for_nothing_else() -> None:
+    html = render_page(sample(), [], DETAILS)
+    page = Page(html)
+    text = " ".join(page.texts)
+
+    for words in ("Weakest slices", "Calibration", "Precision and recall", "Popularity of recommended items"):
+        assert words in text
+    for words in ("Blade Runner (1982)", "Brazil (1985)", "<b>Heat</b>", "against baseline", "against popularity"):
+        assert words in text
+    titles = [words for words in page.texts if words.startswith("gender=F, against")]
+    assert titles == [
+        "gender=F, against baseline: -0.0003, between -0.006806 and +0.006206",
+        "gender=F, against popularity: +0.0616, between +0.05184 and +0.07136",
+    ]
+    sources = [value for _, found in page.attributes for key, value in found.items() if key in {"src", "href"}]
+    assert not [source for source in sources if source and source.startswith("http")]
+
+
+def test_weakest_slices_are_large_and_say_whether_noise_explains_them() -> None:
+    run = sample(config={"gate": {"popularity_metric": "ndcg@10", "min_queries": 400}})
+    rows = [row for name in NDCG if (row := run.metric("ndcg@10", name)) is not None]
+
+    assert [(weak.row.slice, weak.reason) for weak in weakest_slices(run, rows)] == [
+        ("gender=F", "lowest"),
+        ("user_event_count=10-50", "lowest"),
+        ("gender=M", "lowest"),
+        ("gender=F", "-0.2 % against the baseline, which noise explains"),
+    ]
+
+
+def test_without_an_evaluation_there_is_nothing_to_show() -> None:
+    part = evaluation_part(sample(metrics=()), {})
+
+    assert (part.differences, part.weakest, part.charts) == (None, (), ())
+
+
+def test_precision_at_a_recall_by_hand() -> None:
+    # From the highest bin: 1 of 1, then 1 of 3, then 3 of 5.
+    table = [[2.0, 2.0, 1.0], [0.2, 1.0, 0.9], [2.0, 0.0, 1.0]]
+
+    assert precisions_at(table, [1 / 3, 0.5, 1.0]) == pytest.approx([1, 3 / 5, 3 / 5])
