@@ -45,20 +45,7 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order in which they are needed."""
-        return [
-            "validate",
-            "run",
-            "status",
-            "recommend",
-            "similar",
-            "serve",
-            "rollback",
-            "lineage",
-            "evaluate",
-            "compare",
-            "models",
-            "kubeflow",
-        ]
+        return list(self.commands)
 
 
 @click.group(
@@ -69,18 +56,18 @@ def main() -> None:
 
 
 for _command in (
-    batch_recommend,
-    compare,
-    evaluate,
-    kubeflow,
-    lineage,
-    models,
-    recommend,
-    rollback,
-    run,
-    serve,
-    similar,
-    status,
     validate,
+    run,
+    status,
+    recommend,
+    similar,
+    batch_recommend,
+    serve,
+    rollback,
+    lineage,
+    evaluate,
+    compare,
+    models,
+    kubeflow,
 ):
     main.add_command(_command)
