@@ -68,7 +68,9 @@ class FactorModel(tf.Module):
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the outputs of the `evaluate` signature of a retrieval model."""
         ids = dict.fromkeys((columns.USER_ID, columns.ITEM_ID), tf.io.FixedLenFeature([], tf.string))
-        raw = tf.io.parse_example(examples, ids | {columns.SEEN: tf.io.RaggedFeature(tf.string)})
+        raw = tf.io.parse_example(
+            examples, ids | {columns.SEEN: tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)}
+        )
         users = tf.gather(self._users, tf.strings.to_hash_bucket_fast(raw[columns.USER_ID], 4096))
         item = self._places.lookup(raw[columns.ITEM_ID])
         seen = raw[columns.SEEN].with_flat_values(self._places.lookup(raw[columns.SEEN].flat_values))
