@@ -45,33 +45,32 @@ def draw(
 ) -> list[QueryValues]:
     """Return the metrics of one pair's queries: candidate and baseline, each with popularity's ranks."""
     num_users = num_queries // QUERIES_A_USER
-    groups = [group_of(b"%d" % user) for user in range(num_users)]
-    of_user = rng.normal(size=num_users)
-    queries = []
-    for index in range(num_queries):
-        num_relevant = 1 + rng.poisson(2)
-        shared = np.sqrt(0.1) * of_user[index % num_users] + np.sqrt(0.2) * rng.normal()
-        shared = shared + np.sqrt(0.7 - model_share) * rng.normal(size=num_relevant)
-        z = shared + np.sqrt(model_share) * rng.normal(size=(3, num_relevant))  # candidate, baseline, popularity
+    users = np.arange(num_queries) % num_users
+    of_query = np.sqrt(0.1) * rng.normal(size=num_users)[users] + np.sqrt(0.2) * rng.normal(size=num_queries)
+    num_relevant = 1 + rng.poisson(2, num_queries)
+    values = np.empty((num_queries, 4, len(NAMES_AT_K) + len(NAMES)))
+    for n in np.unique(num_relevant):  # queries with equally many relevant items at once
+        rows = np.flatnonzero(num_relevant == n)
+        shared = of_query[rows, None] + np.sqrt(0.7 - model_share) * rng.normal(size=(len(rows), n))
+        z = shared + np.sqrt(model_share) * rng.normal(size=(3, len(rows), n))  # candidate, baseline, popularity
         z[2] += 0.4
         if copies_popularity:
             z[0] += 0.4
         ranks = distinct(np.ceil(NUM_ITEMS ** ndtr(z)))
-        ranks[0, rng.random(num_relevant) < loss] = np.inf
-        of_models = ranks[[0, 2, 1, 2]]
-        values = ranking_values(of_models, of_models[[1, 1, 3, 3]], TOP_K)
-        queries.append(QueryValues(groups[index % num_users], values.reshape(-1)))
-    return queries
+        ranks[0][rng.random((len(rows), n)) < loss] = np.inf
+        of_models, popularity = ranks[[0, 2, 1, 2]].reshape(-1, n), np.tile(ranks[2], (4, 1))
+        values[rows] = ranking_values(of_models, popularity, TOP_K).reshape(4, len(rows), -1).swapaxes(0, 1)
+    groups = [group_of(b"%d" % user) for user in range(num_users)]
+    return [QueryValues(groups[user], query.reshape(-1)) for user, query in zip(users, values, strict=True)]
 
 
 def distinct(ranks: np.ndarray) -> np.ndarray:
-    """Return ranks with no two alike in a row: of two that are, the second goes one down."""
-    order = np.argsort(ranks, axis=1)
-    ascending = np.take_along_axis(ranks, order, axis=1)
-    places = np.arange(ranks.shape[1])
-    ascending = np.maximum.accumulate(ascending - places, axis=1) + places
+    """Return ranks with no two alike: of two that are, the second goes one down; the last axis is a row."""
+    order = np.argsort(ranks, axis=-1)
+    places = np.arange(ranks.shape[-1])
+    ascending = np.maximum.accumulate(np.take_along_axis(ranks, order, axis=-1) - places, axis=-1) + places
     result = np.empty_like(ranks)
-    np.put_along_axis(result, order, ascending, axis=1)
+    np.put_along_axis(result, order, ascending, axis=-1)
     return result
 
 

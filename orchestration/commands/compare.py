@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestration.commands.options import output_root_option
+
+if TYPE_CHECKING:
+    from reporting.summary import Summary
 
 _EPILOG = """\b
 Examples:
@@ -30,7 +34,7 @@ def compare(runs: tuple[str, ...], output_root: Path, html_path: Path | None) ->
         write_atomically(html_path, render_side_by_side(found))
 
 
-def _read(run: str, output_root: Path):  # type: ignore[no-untyped-def]
+def _read(run: str, output_root: Path) -> Summary:
     from reporting import summary
     from settings.errors import RequestError
 
