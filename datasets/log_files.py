@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
+from datasets.quarantine import BadRow, Quarantine, shown
 from datasets.records import Records, as_seconds
 from settings.errors import DataError
 
 _PIECE_BYTES = 16_000_000
+_MAX_BAD_A_PIECE = 10_000
 # Seconds since 1970 are below this until the year 5138; milliseconds are above since 1973.
 _MAX_SECONDS = 100_000_000_000
 
@@ -46,8 +50,10 @@ def pieces(path: Path) -> list[Piece]:
     return [Piece(str(path), start, min(start + _PIECE_BYTES, size)) for start in range(0, size, _PIECE_BYTES)]
 
 
-def read_piece(piece: Piece, schema: pa.Schema, fields: Mapping[str, str], optional: Sequence[str] = ()) -> pa.Table:
-    """Return the records of a piece.
+def read_piece(
+    piece: Piece, schema: pa.Schema, fields: Mapping[str, str], optional: Sequence[str] = ()
+) -> tuple[pa.Table, list[BadRow]]:
+    """Return the records of a piece, and the lines that are malformed.
 
     Args:
       piece: of a file of JSON lines or a Parquet file.
@@ -56,13 +62,14 @@ def read_piece(piece: Piece, schema: pa.Schema, fields: Mapping[str, str], optio
       optional: columns whose field may be absent; they are then empty lists.
 
     Raises:
-      DataError: naming file and line (or row) of what is missing or damaged, and what was expected.
+      DataError: the file is cut short, a column or a value of a Parquet file is missing, or thousands of lines are
+        malformed.
     """
     if piece.path.endswith(".parquet"):
-        return _parquet(piece, schema, fields, optional)
+        return _parquet(piece, schema, fields, optional), []
     content, first_byte = _content(piece)
     table = _fast(content, schema, fields, optional)
-    return table if table is not None else _careful(content, first_byte, piece, schema, fields, optional)
+    return (table, []) if table is not None else _careful(content, first_byte, piece, schema, fields, optional)
 
 
 def _content(piece: Piece) -> tuple[bytes, int]:
@@ -126,32 +133,39 @@ def _filled(table: pa.Table, optional: Sequence[str]) -> pa.Table:
 
 def _careful(
     content: bytes, first_byte: int, piece: Piece, schema: pa.Schema, fields: Mapping[str, str], optional: Sequence[str]
-) -> pa.Table:
-    """Return the records, line by line; the first damaged line is refused with its number."""
-    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
+) -> tuple[pa.Table, list[BadRow]]:
+    """Return the records, line by line, and the damaged lines with their numbers."""
+    records: list[dict[str, Any]] = []
+    bad: list[BadRow] = []
     for number, line in enumerate(content.split(b"\n")):
         if not line.strip():
             continue
-        problem = _take(line, columns, schema, fields, optional)
-        if problem:
-            raise DataError(f"{piece.path}, line {_lines_before(piece.path, first_byte) + number + 1}: {problem}")
-    return pa.table(columns, schema)
+        try:
+            records.append(_record(line, schema, fields, optional))
+        except ValueError as problem:
+            bad.append(BadRow(piece.path, number + 1, str(problem)))
+            if len(bad) > _MAX_BAD_A_PIECE:
+                break
+    before = num_lines(piece.path, first_byte) if bad else 0
+    numbered = [dataclasses.replace(row, line=row.line + before) for row in bad]
+    if len(numbered) > _MAX_BAD_A_PIECE:
+        raise DataError(f"{piece.path}, {numbered[0]}. More than {_MAX_BAD_A_PIECE} lines are like it. Repair them")
+    return pa.Table.from_pylist(records, schema), numbered
 
 
-def _take(
-    line: bytes,
-    columns: dict[str, list[Any]],
-    schema: pa.Schema,
-    fields: Mapping[str, str],
-    optional: Sequence[str],
-) -> str:
-    """Append a line's values to the columns; return what is wrong with it, if anything."""
+def _record(line: bytes, schema: pa.Schema, fields: Mapping[str, str], optional: Sequence[str]) -> dict[str, Any]:
+    """Return a line's values by column.
+
+    Raises:
+      ValueError: what is wrong with it.
+    """
     try:
         record = json.loads(line)
-    except (ValueError, UnicodeDecodeError) as error:
-        return f"is not JSON ({error}). Expected one object a line. Repair or remove it"
+    except ValueError as error:
+        raise ValueError(f"is not JSON ({error}). Expected one object a line") from None
     if not isinstance(record, dict):
-        return f"holds {type(record).__name__}. Expected one object a line. Repair or remove it"
+        raise ValueError(f"holds {type(record).__name__}. Expected one object a line")
+    values = {}
     for name, kind in zip(schema.names, schema.types, strict=True):
         value = record.get(fields[name])
         if pa.types.is_list(kind):
@@ -165,10 +179,9 @@ def _take(
             is_time = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_SECONDS
             found, expected = value if is_time else None, "whole seconds since 1970"
         if found is None:
-            received = "nothing" if value is None else repr(value)[:80]
-            return f"{fields[name]} should be {expected}. Received: {received}. Repair or remove the line"
-        columns[name].append(found)
-    return ""
+            raise ValueError(f"{fields[name]} should be {expected}. Received: {shown(value)}")
+        values[name] = found
+    return values
 
 
 def _id(value: Any) -> str | None:
@@ -203,11 +216,23 @@ def _parquet(piece: Piece, schema: pa.Schema, fields: Mapping[str, str], optiona
     return _filled(found, optional)
 
 
-def _lines_before(path: str, byte: int) -> int:
-    with open(path, "rb") as file:
-        return sum(
-            block.count(b"\n") for block in iter(lambda: file.read(min(1 << 20, max(byte - file.tell(), 0))), b"")
-        )
+def set_aside(rows: Sequence[BadRow], quarantine: Quarantine) -> None:
+    """Put the malformed lines of any files into the quarantine.
+
+    Raises:
+      DataError: a file holds too many of them.
+    """
+    for file in sorted({row.file for row in rows}):
+        of_file = sorted((row for row in rows if row.file == file), key=lambda row: row.line)
+        quarantine.put(of_file, max(num_lines(file), len(of_file)))
+
+
+def num_lines(path: str, end: int | None = None) -> int:
+    """Return how many line breaks a file holds, before the byte `end` where it is given."""
+    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        left = sys.maxsize if end is None else end
+        blocks = iter(lambda: file.read(min(1 << 20, max(left - file.tell(), 0))), b"")
+        return sum(block.count(b"\n") for block in blocks)
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

@@ -13,11 +13,12 @@ the name of its group: work that is done twice writes it twice, with the same by
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import apache_beam as beam
@@ -30,7 +31,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from datasets import pages as p
 from datasets.click_join import CLICK_SCHEMA, PAGE_SCHEMA, Gathered, JoinCounts, joined
-from datasets.log_files import Piece, pieces, read_piece
+from datasets.log_files import Piece, pieces, read_piece, set_aside
+from datasets.quarantine import BadRow, Quarantine
 from settings.data import ServiceLogsSource
 from settings.errors import DataError
 
@@ -40,7 +42,11 @@ _COMPRESSION = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def join_logs(
-    page_files: Sequence[Path], click_files: Sequence[Path], source: ServiceLogsSource, beam_args: Sequence[str]
+    page_files: Sequence[Path],
+    click_files: Sequence[Path],
+    source: ServiceLogsSource,
+    quarantine: Quarantine,
+    beam_args: Sequence[str],
 ) -> tuple[pa.Table, JoinCounts]:
     """Return the pages with their clicks, by time, request and user, and what became of all records.
 
@@ -48,6 +54,7 @@ def join_logs(
       page_files: service logs.
       click_files: click logs.
       source: fields, click window and limits.
+      quarantine: where malformed lines go.
       beam_args: how Beam runs.
 
     Raises:
@@ -62,7 +69,13 @@ def join_logs(
             if text == str(error) and not isinstance(error, DataError):
                 raise
             raise DataError(text.splitlines()[0].partition(" [while running")[0]) from None
+        set_aside(_bad_rows(Path(folder)), quarantine)
         return read_joined(Path(folder))
+
+
+def _bad_rows(folder: Path) -> list[BadRow]:
+    """Return the malformed lines that the workers met."""
+    return [BadRow(**row) for path in folder.glob("bad-*.json") for row in json.loads(path.read_text())]
 
 
 def write_joined(
@@ -77,8 +90,8 @@ def write_joined(
     options = PipelineOptions(list(beam_args), save_main_session=False)
     with beam.Pipeline(options=options) as pipeline:
         logs = {
-            "pages": _read(pipeline, "Pages", page_files, ReadPageLogFn(source, num_groups)),
-            "clicks": _read(pipeline, "Clicks", click_files, ReadClickLogFn(source, num_groups)),
+            "pages": _read(pipeline, "Pages", page_files, ReadPageLogFn(source, num_groups, str(folder))),
+            "clicks": _read(pipeline, "Clicks", click_files, ReadClickLogFn(source, num_groups, str(folder))),
         }
         _ = logs | beam.CoGroupByKey() | "Join" >> beam.ParDo(JoinGroupFn(source, num_groups, str(folder)))
 
@@ -98,13 +111,18 @@ class _ReadLogFn(beam.DoFn):
     schema: pa.Schema
     optional: tuple[str, ...] = ()
 
-    def __init__(self, fields: dict[str, str], num_groups: int) -> None:
+    def __init__(self, fields: dict[str, str], num_groups: int, folder: str) -> None:
         self._fields = fields
         self._num_groups = num_groups
+        self._folder = folder
 
     def process(self, piece: Piece) -> Iterator[tuple[int, bytes]]:
         """Yield a group's number and its records."""
-        table = read_piece(piece, self.schema, self._fields, self.optional)
+        table, bad = read_piece(piece, self.schema, self._fields, self.optional)
+        if bad:
+            name = hashlib.sha256(f"{piece.path}:{piece.start}".encode()).hexdigest()
+            rows = json.dumps([dataclasses.asdict(row) for row in bad])
+            _write_whole(Path(self._folder, f"bad-{name}.json"), lambda path: path.write_text(rows))
         users = table["user_id"].combine_chunks().dictionary_encode()
         hashes = pd.util.hash_array(users.dictionary.to_numpy(zero_copy_only=False), categorize=False)
         group = (hashes % np.uint64(self._num_groups))[users.indices.to_numpy()]
@@ -121,8 +139,8 @@ class ReadPageLogFn(_ReadLogFn):
     schema = PAGE_SCHEMA
     optional = ("history",)
 
-    def __init__(self, source: ServiceLogsSource, num_groups: int) -> None:
-        super().__init__(source.page_columns.model_dump(), num_groups)
+    def __init__(self, source: ServiceLogsSource, num_groups: int, folder: str) -> None:
+        super().__init__(source.page_columns.model_dump(), num_groups, folder)
 
 
 class ReadClickLogFn(_ReadLogFn):
@@ -130,8 +148,8 @@ class ReadClickLogFn(_ReadLogFn):
 
     schema = CLICK_SCHEMA
 
-    def __init__(self, source: ServiceLogsSource, num_groups: int) -> None:
-        super().__init__(source.click_columns.model_dump(), num_groups)
+    def __init__(self, source: ServiceLogsSource, num_groups: int, folder: str) -> None:
+        super().__init__(source.click_columns.model_dump(), num_groups, folder)
 
 
 class JoinGroupFn(beam.DoFn):
@@ -154,9 +172,7 @@ class JoinGroupFn(beam.DoFn):
         table, counts = joined(pages, clicks, self._window)
         table = table.select(p.SCHEMA.names).replace_schema_metadata({_COUNTS: json.dumps(dataclasses.asdict(counts))})
         path = Path(self._folder, f"pages-{number:05d}-of-{self._num_groups:05d}.parquet")
-        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        pq.write_table(table, staged)
-        os.replace(staged, path)
+        _write_whole(path, lambda staged: pq.write_table(table, staged))
 
 
 def _read(pipeline: beam.Pipeline, name: str, files: Sequence[Path], read: _ReadLogFn) -> beam.PCollection:
@@ -167,6 +183,13 @@ def _read(pipeline: beam.Pipeline, name: str, files: Sequence[Path], read: _Read
         | f"{name} to all workers" >> beam.Reshuffle()
         | f"Read {name}" >> beam.ParDo(read)
     )
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file that appears complete or not at all, however often and by how many processes."""
+    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    write(staged)
+    os.replace(staged, path)
 
 
 def _to_bytes(table: pa.Table) -> bytes:

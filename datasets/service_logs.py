@@ -10,7 +10,7 @@ from pathlib import Path
 from datasets import pages
 from datasets.click_join import CLICK_SCHEMA, PAGE_SCHEMA
 from datasets.interactions import Interactions
-from datasets.log_files import pieces, read_piece
+from datasets.log_files import pieces, read_piece, set_aside
 from datasets.log_generator import generate
 from datasets.own_tables import read_items
 from datasets.quarantine import Quarantine
@@ -33,19 +33,21 @@ def log_files(source: ServiceLogsSource) -> tuple[list[Path], list[Path]]:
     return resolve(str(folder / source.pages), source.spans), resolve(str(folder / source.clicks), source.spans)
 
 
-def check_logs(source: ServiceLogsSource) -> None:
-    """Read the logs without joining them.
+def check_logs(source: ServiceLogsSource, quarantine: Quarantine) -> None:
+    """Read the logs without joining them; what is malformed goes to the quarantine.
 
     Raises:
       DataError: naming file and line of what is missing or damaged.
     """
     page_files, click_files = log_files(source)
+    bad = []
     for path in page_files:
         for piece in pieces(path):
-            read_piece(piece, PAGE_SCHEMA, source.page_columns.model_dump(), optional=("history",))
+            bad += read_piece(piece, PAGE_SCHEMA, source.page_columns.model_dump(), optional=("history",))[1]
     for path in click_files:
         for piece in pieces(path):
-            read_piece(piece, CLICK_SCHEMA, source.click_columns.model_dump())
+            bad += read_piece(piece, CLICK_SCHEMA, source.click_columns.model_dump())[1]
+    set_aside(bad, quarantine)
 
 
 def read_service_logs(source: ServiceLogsSource, quarantine: Quarantine, beam_args: Sequence[str]) -> Interactions:
@@ -54,6 +56,6 @@ def read_service_logs(source: ServiceLogsSource, quarantine: Quarantine, beam_ar
 
     page_files, click_files = log_files(source)
     items = None if source.items_path is None else read_items(source.items_path, quarantine)
-    table, counts = join_logs(page_files, click_files, source, beam_args)
+    table, counts = join_logs(page_files, click_files, source, quarantine, beam_args)
     _log.info("service logs and clicks were joined: %s", asdict(counts))
     return pages.interactions(table, source.examples, items, f"service logs in {source.path}", asdict(counts))

@@ -31,6 +31,6 @@ def check_inputs(config: Config) -> None:
     source, quarantine = config.data.source, Quarantine(config.data.bad_rows)
     if sum(path.stat().st_size for path in input_files(source)) <= _READ_AT_ONCE_BYTES:
         if isinstance(source, ServiceLogsSource):
-            check_logs(source)  # looked at, not joined: Beam alone takes seconds to load
+            check_logs(source, quarantine)  # looked at, not joined: Beam alone takes seconds to load
         else:
             read(source, quarantine)

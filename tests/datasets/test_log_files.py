@@ -9,7 +9,8 @@ import pytest
 
 from datasets import log_files
 from datasets.click_join import CLICK_SCHEMA, PAGE_SCHEMA
-from datasets.log_files import pieces, read_piece
+from datasets.log_files import pieces, read_piece, set_aside
+from datasets.quarantine import Quarantine
 from settings.data import ClickColumns, PageColumns
 from settings.errors import DataError
 
@@ -20,7 +21,9 @@ OPTIONAL = ("history",)
 
 
 def clicks(path: Path) -> pa.Table:
-    return pa.concat_tables([read_piece(piece, CLICK_SCHEMA, CLICK) for piece in pieces(path)])
+    found = [read_piece(piece, CLICK_SCHEMA, CLICK) for piece in pieces(path)]
+    set_aside([row for _, bad in found for row in bad], Quarantine())
+    return pa.concat_tables([table for table, _ in found])
 
 
 def test_pieces_of_any_size_hold_every_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +42,7 @@ def test_ids_may_be_numbers_and_a_history_absent(tmp_path: Path) -> None:
         '{"request_id": "r2", "user_id": "u", "timestamp": 6, "candidates": [], "watch_history": null}\n'
     )
     (piece,) = pieces(path)
-    assert read_piece(piece, PAGE_SCHEMA, PAGE, OPTIONAL).to_pylist() == [
+    assert read_piece(piece, PAGE_SCHEMA, PAGE, OPTIONAL)[0].to_pylist() == [
         {"request_id": "9223372036854775808", "user_id": "7", "timestamp": 5, "history": [], "menu": ["1", "b"]},
         {"request_id": "r2", "user_id": "u", "timestamp": 6, "history": [], "menu": []},
     ]

@@ -17,7 +17,8 @@ from datasets import log_join
 from datasets.click_join import JoinCounts
 from datasets.log_generator import generate
 from datasets.log_join import join_logs, read_joined
-from settings.data import GeneratedLogs, ServiceLogsSource
+from datasets.quarantine import Quarantine
+from settings.data import BadRowSettings, GeneratedLogs, ServiceLogsSource
 from settings.errors import DataError
 
 IN_PROCESS = ("--runner=FnApiRunner",)
@@ -43,7 +44,7 @@ def source(folder: Path) -> ServiceLogsSource:
 
 def join(folder: Path, beam_args: tuple[str, ...] = IN_PROCESS) -> tuple[pa.Table, JoinCounts]:
     pages, clicks = sorted(folder.glob("*/service-*")), sorted(folder.glob("*/clicks-*"))
-    return join_logs(pages, clicks, source(folder), beam_args)
+    return join_logs(pages, clicks, source(folder), Quarantine(), beam_args)
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +146,14 @@ def test_a_damaged_line_is_named_although_a_worker_found_it(tmp_path: Path) -> N
     (tmp_path / "2026-06-01" / "clicks-0.jsonl").write_text('{"user_id": "u", "timestamp": 6, "item_id": "a"}\n')
     with pytest.raises(DataError) as found:
         join(tmp_path)
-    assert str(found.value) == (
-        f"{pages}, line 4: timestamp should be whole seconds since 1970. Received: 'noon'. Repair or remove the line"
+    assert str(found.value).startswith(
+        f"{pages}, line 4: timestamp should be whole seconds since 1970. Received: 'noon'. Malformed rows: 1 or more of"
     )
+    quarantine = Quarantine(BadRowSettings(max_share=0.5))
+    clicks = tmp_path / "2026-06-01" / "clicks-0.jsonl"
+    table, counts = join_logs([pages], [clicks], source(tmp_path), quarantine, IN_PROCESS)
+    assert [(row.file, row.line) for row in quarantine.rows] == [(str(pages), 4)]
+    assert (table.num_rows, counts.pages, counts.joined) == (1, 3, 1)
 
 
 def test_the_same_settings_make_the_same_logs_and_another_seed_others(logs: Path, tmp_path: Path) -> None:
