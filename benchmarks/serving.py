@@ -1,16 +1,16 @@
 """Latency, throughput, memory and failed requests of the server, asked by a process of its own over loopback.
 
-make bench-serving            # the newest version in output/serving; writes benchmarks/results/serving.json
+make bench-serving                                     # the newest version in output/serving
+python -m benchmarks.serving --model-dir FOLDER        # another version
+
+Writes benchmarks/results/serving.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
 import json
-import os
-import platform
 import random
 import shutil
 import signal
@@ -24,12 +24,12 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
-sys.path.insert(0, str(ROOT))
+from benchmarks.measurement import record
+from orchestration.recommendation import find_version
+from serving import version_store
+from serving.manifest import MANIFEST_FILE
 
-from orchestration.recommendation import find_version  # noqa: E402 - the repository is not installed
-from serving import version_store  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Server:
@@ -81,7 +81,7 @@ async def at_rate(
     """Send requests at fixed times, whether or not earlier ones were answered; latency counts from the time due."""
     latencies: list[float] = []
     failures: list[str] = []
-    versions_before = server.resident_mib()
+    resident_before = server.resident_mib()
 
     async def one(session: aiohttp.ClientSession, body: bytes, due: float) -> None:
         try:
@@ -111,7 +111,7 @@ async def at_rate(
         "failed": len(failures),
         "failures": sorted(set(failures)),
         **{f"p{p:g}_ms": round(float(np.percentile(milliseconds, p)), 2) for p in (50, 90, 99, 99.9)},
-        "resident_mib_before": round(versions_before, 1),
+        "resident_mib_before": round(resident_before, 1),
         "resident_mib_after": round(server.resident_mib(), 1),
     }
 
@@ -143,7 +143,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--swaps", type=int, default=2, help="versions pushed meanwhile")
     parser.add_argument("--k", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=RESULTS / "serving.json")
     options = parser.parse_args()
     version = options.model_dir or find_version(ROOT / "output")
 
@@ -152,7 +151,7 @@ def main() -> None:
         models = []
         for number in range(options.swaps + 1):
             model = Path(folder, f"model-{number}")
-            shutil.copytree(version, model, ignore=shutil.ignore_patterns(version_store.MANIFEST_FILE))
+            shutil.copytree(version, model, ignore=shutil.ignore_patterns(MANIFEST_FILE))
             # Another model as far as the store can tell, and the same one to whoever asks.
             (model / "assets.extra").mkdir()
             (model / "assets.extra" / "number").write_text(str(number))
@@ -171,20 +170,18 @@ def main() -> None:
             full = asyncio.run(saturated(server, requests, connections=32, seconds=min(options.seconds, 15)))
         finally:
             exit_code = server.stop()
-    result = {
-        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": {"cpus": os.cpu_count(), "processor": platform.processor() or platform.machine()},
-        "model": str(version),
-        "items": len(items),
-        "k": options.k,
-        "swaps": options.swaps,
-        "steady": steady,
-        "saturated": full,
-        "exit_code": exit_code,
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    record(
+        "serving",
+        {
+            "model": version.parent.name,
+            "items": len(items),
+            "k": options.k,
+            "swaps": options.swaps,
+            "steady": steady,
+            "saturated": full,
+            "exit_code": exit_code,
+        },
+    )
 
 
 def known_ids(version: Path) -> tuple[list[str], list[str]]:
