@@ -28,6 +28,9 @@ from datasets.quarantine import Quarantine
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace, Field
 from models.training_data import Arrays, Rows, TrainingData
 
+# A million train rows of longer histories would not fit into memory.
+_LONGEST_IN_TRAINING = 200
+
 
 def criteo(data: Path) -> Problem:
     """Return 8,000 rows of Criteo: train.csv trains (7,200), dev.csv and test.csv test.
@@ -104,7 +107,8 @@ def next_item_1m(data: Path, history_length: int, with_validation: bool = False)
 
     Args:
       data: folder of data sets.
-      history_length: earlier items a row carries.
+      history_length: earlier items a row carries; above 200, only test rows carry any: for models that train on who
+        chose what, and are asked with whole histories.
       with_validation: leave the last ratings out altogether and predict those before them, to choose settings by.
     """
     events = read_1m(data / "ml-1m", Quarantine()).events
@@ -126,19 +130,21 @@ def next_item_1m(data: Path, history_length: int, with_validation: bool = False)
         at = of[:, None] + np.arange(-history_length, 0)[None]
         return np.where(at >= first[of][:, None], item[np.maximum(at, 0)] + FIRST_TOKEN, 0).astype(np.int32)
 
-    def events_at(of: np.ndarray, ends: np.ndarray) -> Rows:
+    def events_at(of: np.ndarray, ends: np.ndarray, with_history: bool) -> Rows:
         features: Arrays = {
             USER: user[of].astype(np.int64) + FIRST_TOKEN,
             ITEM: item[of].astype(np.int64) + FIRST_TOKEN,
-            HISTORY: histories(of),
             CATALOGUE_INDEX: item[of].astype(np.int64),
         }
+        if with_history:
+            features[HISTORY] = histories(of)
         return rows(features, user_id=user[of], sequence_end=ends)
 
     before_last = np.flatnonzero(~last)
     # A sequence model reads a user's train events once, from the last of them back.
     ends = np.r_[user[before_last][1:] != user[before_last][:-1], True]
-    train, test = events_at(before_last, ends), events_at(np.flatnonzero(last), np.ones(num_users, bool))
+    train = events_at(before_last, ends, with_history=history_length <= _LONGEST_IN_TRAINING)
+    test = events_at(np.flatnonzero(last), np.ones(num_users, bool), with_history=True)
     seen = np.zeros((num_users, num_items), bool)
     seen[user[before_last], item[before_last]] = True
     fields = (
