@@ -181,7 +181,7 @@ def create_pipeline(
         ],
         metadata_connection_config=sqlite_metadata_connection_config(str(output_root / "metadata.sqlite")),
         enable_cache=enable_cache,
-        beam_pipeline_args=list(config.beam.args),
+        beam_pipeline_args=list(config.beam.pipeline_args),
     )
 
 

@@ -41,6 +41,12 @@ The folder runs/<run id>/ of the output root keeps summary.json (for programs), 
 )
 @cluster_option
 @host_option
+@click.option(
+    "--beam-runner",
+    metavar="NAME",
+    help="Engine of the Beam steps: in-memory, multi-processing, portable, flink, spark or dataflow; replaces "
+    "beam.runner.",
+)
 @output_root_option
 @click.option("--from-node", metavar="NODE", help="Start here; earlier nodes lend the outputs of their last success.")
 @click.option("--to-node", metavar="NODE", help="Stop after this node.")
@@ -55,6 +61,7 @@ def run(
     runner: str,
     cluster_path: Path | None,
     host: str | None,
+    beam_runner: str | None,
     output_root: Path,
     from_node: str | None,
     to_node: str | None,
@@ -62,6 +69,8 @@ def run(
     verbose: bool,
 ) -> None:
     """Run the pipeline: read, validate, train, evaluate, and push the model if the gate blesses it."""
+    if beam_runner is not None:
+        overrides = (*overrides, f"beam.runner={beam_runner}")
     if runner == "kubeflow":
         _refuse_local_options(context)
         from orchestration.kubeflow import submission

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.kubeflow.cluster_check import check_cluster
 from orchestration.kubeflow.cluster_file import cluster_settings
 from settings.config import Config, load
 from settings.errors import ConfigError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from orchestration.kubeflow.client import Kubeflow, Submission
     from orchestration.kubeflow.containers import Containers
 
+_log = logging.getLogger("shortlist")
 _NO_DIGEST = "@sha256:" + "0" * 64
 
 
@@ -92,7 +95,8 @@ def request(
       use_cache: take the outputs of unchanged nodes from earlier runs.
 
     Raises:
-      ConfigError: a file or an override is wrong, an image was never named, or the package holds another configuration.
+      ConfigError: a file or an override is wrong, an image was never named, a claim is missing, or the package holds
+        another configuration.
     """
     from orchestration.kubeflow.client import check_parameters
     from orchestration.kubeflow.kfp_pipeline import package_config
@@ -111,6 +115,8 @@ def request(
             f"{package}: was compiled from another configuration than {config_path}. Expected the same; compile it "
             "anew, or leave --package out"
         )
+    if not_asked := check_cluster(settings):
+        _log.warning("claims and service account were not checked: %s", not_asked)
     return Request(config, settings, package, parameters)
 
 

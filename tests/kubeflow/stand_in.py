@@ -154,6 +154,21 @@ def cold(words: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+class FirstCold:
+    """Runs the first command of each module cold, as pods do it, and the rest warm: each cold one loads TFX anew."""
+
+    def __init__(self, warm: Start) -> None:
+        self._warm = warm
+        self.cold: set[str] = set()
+
+    def __call__(self, words: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+        module = words[2]
+        if module in self.cold:
+            return self._warm(words, environment)
+        self.cold.add(module)
+        return cold(words, environment)
+
+
 class Warm:
     """Runs commands as `cold` does, forked from a process that has loaded TFX; see `warm_pods`."""
 

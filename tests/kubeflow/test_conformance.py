@@ -18,7 +18,7 @@ from settings.config import load
 from settings.kubernetes import KubernetesSettings
 from tests.kubeflow.conftest import Cluster
 from tests.kubeflow.databases import SERVERS
-from tests.kubeflow.stand_in import StandIn, Warm, cold
+from tests.kubeflow.stand_in import FirstCold, StandIn, Warm
 
 NODES = ["numbers", "doubler", "baseline", "publisher"]
 
@@ -36,9 +36,9 @@ def states(cluster: Cluster, run_id: str) -> dict[str, str]:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("cluster", ["mariadb"], indirect=True)
 def test_a_run_ends_as_it_does_locally_and_the_next_is_taken_from_cache(cluster: Cluster, warm: Warm) -> None:
-    cluster.backend.start = cold  # once as pods do it, TFX loaded anew by each
+    cluster.backend.start = start = FirstCold(warm)
     first = cluster.backend.run("run-1")
-    cluster.backend.start = warm
+    assert start.cold == {f"orchestration.kubeflow.{name}" for name in ("prepare", "node", "report")}
     assert first.exit_codes == dict.fromkeys(["prepare", *NODES, "report"], 0), first.output("report")
     assert list(first.attempts) == ["prepare", *NODES, "report"]
     # seed 21, doubled; the resolver of the first run finds this run's model, as its upstream made it

@@ -1,0 +1,61 @@
+"""What the container path adds to a node: a whole pod's command against the import of TFX alone.
+
+    .venv/bin/python -m benchmarks.node_overhead
+
+The node measured writes one number, so nearly all of its process is loading, reading the compiled pipeline, connecting
+to the metadata store and TFX's driver: all that lies between the launcher's start and the executor's, and the end.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from orchestration.kubeflow.graph import Graph
+from settings.config import load
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FACTORY = "tests.kubeflow.tiny_pipeline.create_pipeline"
+GRAPH = Graph({"Numbers": (), "Doubler": ("Numbers",), "Baseline": ("Doubler",), "Publisher": ("Baseline", "Doubler")})
+IMPORTS = (
+    "import tfx.orchestration.local.runner_utils, tfx.orchestration.portable.launcher, orchestration.node_launcher, "
+    "tests.kubeflow.tiny_pipeline"
+)
+
+
+def seconds(*words: str) -> float:
+    started = time.monotonic()
+    subprocess.run([sys.executable, *words], cwd=REPOSITORY, check=True, capture_output=True)
+    return time.monotonic() - started
+
+
+def main(repetitions: int = 3) -> None:
+    config = load("configs/movielens_100k.yaml")
+    imports, nodes = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        seconds("-c", IMPORTS)  # the files come from the disk's cache afterwards
+        for number in range(repetitions):
+            run = f"run-{number}"
+            seconds(
+                "-m", "orchestration.kubeflow.prepare", "--config", config.to_json(), "--enable-cache", "false",
+                "--output-root", folder, "--run-id", run, "--shape", GRAPH.digest(), "--factory", FACTORY,
+            )  # fmt: skip
+            imports.append(seconds("-c", IMPORTS))
+            node = ["-m", "orchestration.kubeflow.node", "--ir", f"{folder}/runs/{run}/pipeline.json"]
+            node += ["--node", "Numbers", "--run-id", run, "--metadata", f"sqlite://{folder}/metadata.sqlite"]
+            nodes.append(seconds(*node))
+    record = {
+        "import_seconds": round(statistics.median(imports), 2),
+        "node_seconds": round(statistics.median(nodes), 2),
+        "overhead_seconds": round(statistics.median(b - a for a, b in zip(imports, nodes, strict=True)), 2),
+    }
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
