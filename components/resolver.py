@@ -80,6 +80,31 @@ class LatestBlessedModelOfOtherData(ResolverStrategy):
         return _latest_blessed(store, input_dict, trained)
 
 
+class LatestOtherStatistics(ResolverStrategy):
+    """Resolves the statistics of the latest other data that passed validation, or nothing.
+
+    An unchanged run asks for the same as the run before, and ExampleValidator is answered from cache; data that were
+    refused are compared with by nobody.
+
+    Inputs:
+      statistics: all statistics of the pipeline.
+      anomalies: all outputs of ExampleValidator; it has none where it stopped the run.
+      current: the statistics to be validated.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Return `statistics` and `anomalies` with one artifact each, or both empty; `current` as it came."""
+        current = {statistics.id for statistics in input_dict["current"]}
+        others = {s.id: s for s in input_dict["statistics"] if s.id not in current}
+        for passed in _latest_first(store, input_dict["anomalies"]):
+            statistics = others.get(passed.get_int_custom_property(STATISTICS_ID))
+            if statistics is not None and fileio.exists(statistics.uri):
+                return {**input_dict, "statistics": [statistics], "anomalies": [passed]}
+        return {**input_dict, "statistics": [], "anomalies": []}
+
+
 def _latest_blessed(
     store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]], without: set[int], first: str = ""
 ) -> dict[str, list[types.Artifact]]:
@@ -110,31 +135,6 @@ def _made_from(store: mlmd.MetadataStore, inputs: set[int]) -> set[int]:
     event = metadata_store_pb2.Event
     users = {e.execution_id for e in store.get_events_by_artifact_ids(inputs) if e.type == event.INPUT}
     return {e.artifact_id for e in store.get_events_by_execution_ids(users) if e.type == event.OUTPUT}
-
-
-class LatestOtherStatistics(ResolverStrategy):
-    """Resolves the statistics of the latest other data that passed validation, or nothing.
-
-    An unchanged run asks for the same as the run before, and ExampleValidator is answered from cache; data that were
-    refused are compared with by nobody.
-
-    Inputs:
-      statistics: all statistics of the pipeline.
-      anomalies: all outputs of ExampleValidator; it has none where it stopped the run.
-      current: the statistics to be validated.
-    """
-
-    def resolve_artifacts(
-        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
-    ) -> dict[str, list[types.Artifact]]:
-        """Return `statistics` and `anomalies` with one artifact each, or both empty; `current` as it came."""
-        current = {statistics.id for statistics in input_dict["current"]}
-        others = {s.id: s for s in input_dict["statistics"] if s.id not in current}
-        for passed in _latest_first(store, input_dict["anomalies"]):
-            statistics = others.get(passed.get_int_custom_property(STATISTICS_ID))
-            if statistics is not None and fileio.exists(statistics.uri):
-                return {**input_dict, "statistics": [statistics], "anomalies": [passed]}
-        return {**input_dict, "statistics": [], "anomalies": []}
 
 
 def _served_uri(serving_root: str) -> str:

@@ -15,6 +15,7 @@ from orchestration.metadata_reader import StoredArtifact, StoredExecution
 from orchestration.verdict import verdict
 from reporting.summary import (
     GateRecord,
+    LeakageRecord,
     MetricRecord,
     NodeRecord,
     NodeState,
