@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 CONFIG ?= configs/movielens_100k.yaml
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput bench-join bench-serving bench-gate bench-evaluator
+.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput bench-join bench-serving bench-gate bench-evaluator bench-data
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -36,6 +36,9 @@ bench-gate: setup ## how often noise alone blocks or blesses, and how often a tr
 
 bench-evaluator: setup ## time of the Evaluator on MovieLens 1M against plain NumPy (DATA=.../ml-1m)
 	@$(PYTHON) -m benchmarks.evaluator $(if $(DATA),--data-path $(DATA))
+
+bench-data: setup ## rows a second from ratings to a transform graph beside stock TFX (DATA=folder of MovieLens 1M)
+	@$(PYTHON) -m benchmarks.data_path --data $(or $(DATA),data/ml-1m)
 
 bench-quality: setup ## train and measure every model under the published protocols; hours (ONLY="--protocol criteo")
 	@$(PYTHON) -m benchmarks.quality $(ONLY)

@@ -52,14 +52,14 @@ def create_pipeline(
     from tfx.orchestration.pipeline import Pipeline
     from tfx.proto import trainer_pb2, transform_pb2
     from tfx.types.channel import Channel
-    from tfx.types.standard_artifacts import Model, ModelBlessing
+    from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Model, ModelBlessing
 
     from components.evaluator import Evaluator
     from components.example_gen import ExampleGen
     from components.example_validator import ExampleValidator
     from components.infra_validator import InfraValidator
     from components.pusher import Pusher
-    from components.resolver import LatestBlessedModelOfOtherData, LatestOtherBlessedModel
+    from components.resolver import LatestBlessedModelOfOtherData, LatestOtherBlessedModel, LatestOtherStatistics
     from components.schema_gen import SchemaGen
     from datasets import sources
     from orchestration.fingerprint import code_fingerprint
@@ -78,7 +78,21 @@ def create_pipeline(
     schema_gen = SchemaGen(statistics=statistics, schema_path=config.data.schema_path)
     schema = schema_gen.outputs["schema"]
 
-    example_validator = ExampleValidator(statistics=statistics, schema=schema)
+    # What drift is measured from; without such rules there is nothing to resolve.
+    previous = Resolver(
+        strategy_class=LatestOtherStatistics,
+        statistics=Channel(type=ExampleStatistics),
+        anomalies=Channel(type=ExampleAnomalies),
+        current=statistics,
+    ).with_id("PreviousDataResolver")
+    rules = config.validation
+    example_validator = ExampleValidator(
+        statistics=statistics,
+        schema=schema,
+        rules=rules.model_dump_json(),
+        requests_fingerprint=sources.file_fingerprint(rules.requests_path) if rules.requests_path else None,
+        previous=previous.outputs["statistics"] if rules.drift else None,
+    )
 
     transform = Transform(
         examples=examples,
@@ -170,6 +184,7 @@ def create_pipeline(
             example_gen,
             statistics_gen,
             schema_gen,
+            *([previous] if rules.drift else []),
             example_validator,
             transform,
             *before_trainer,

@@ -18,6 +18,7 @@ from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from datasets import columns as c
 from datasets import sources
+from datasets.leakage import leakage_report
 from datasets.quarantine import QUARANTINE_FILE, Quarantine, count_by_reason
 from datasets.timeline import Timeline
 from settings.data import DataSettings
@@ -56,6 +57,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             "counts": timeline.data.counts,
             "splits": timeline.summary(),
         }
+        leakage = leakage_report(timeline)
+        for column in leakage.target_derived:
+            _log.warning(
+                "column %s alone tells %s (AUC %.3f): was it made of it?", column.column, column.label, column.auc
+            )
+        summary["leakage"] = leakage.model_dump()
         (uri / SUMMARY_FILE).write_text(json.dumps(summary, indent=2))
 
 

@@ -12,6 +12,7 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
+from components.example_validator import STATISTICS_ID
 from serving import version_store
 from settings.errors import ShortlistError
 
@@ -79,6 +80,31 @@ class LatestBlessedModelOfOtherData(ResolverStrategy):
         return _latest_blessed(store, input_dict, trained)
 
 
+class LatestOtherStatistics(ResolverStrategy):
+    """Resolves the statistics of the latest other data that passed validation, or nothing.
+
+    An unchanged run asks for the same as the run before, and ExampleValidator is answered from cache; data that were
+    refused are compared with by nobody.
+
+    Inputs:
+      statistics: all statistics of the pipeline.
+      anomalies: all outputs of ExampleValidator; it has none where it stopped the run.
+      current: the statistics to be validated.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Return `statistics` and `anomalies` with one artifact each, or both empty; `current` as it came."""
+        current = {statistics.id for statistics in input_dict["current"]}
+        others = {s.id: s for s in input_dict["statistics"] if s.id not in current}
+        for passed in _latest_first(store, input_dict["anomalies"]):
+            statistics = others.get(passed.get_int_custom_property(STATISTICS_ID))
+            if statistics is not None and fileio.exists(statistics.uri):
+                return {**input_dict, "statistics": [statistics], "anomalies": [passed]}
+        return {**input_dict, "statistics": [], "anomalies": []}
+
+
 def _latest_blessed(
     store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]], without: set[int], first: str = ""
 ) -> dict[str, list[types.Artifact]]:
@@ -130,7 +156,7 @@ def _is_blessed(blessing: types.Artifact) -> bool:
 
 
 def _latest_first(store: mlmd.MetadataStore, blessings: Sequence[types.Artifact]) -> list[types.Artifact]:
-    """Sort by the last time that an Evaluator put the blessing out; cached runs count."""
+    """Sort by the last time that a node put the artifact out; cached runs count."""
     times: dict[int, int] = {}
     if blessings:
         for event in store.get_events_by_artifact_ids([blessing.id for blessing in blessings]):

@@ -77,13 +77,17 @@ class SchemaGen(base_component.BaseComponent):
             SchemaGenSpec(
                 statistics=statistics,
                 schema=types.Channel(type=standard_artifacts.Schema),
-                curated=_read(schema_path) if schema_path else None,
+                curated=read_schema(schema_path) if schema_path else None,
             )
         )
 
 
-def _read(path: str) -> str:
-    """Return the text of a curated schema, proved to be one."""
+def read_schema(path: str) -> str:
+    """Return the text of a curated schema, proved to be one.
+
+    Raises:
+      ConfigError: it cannot be read or is no schema.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
         schema = text_format.Parse(text, schema_pb2.Schema())

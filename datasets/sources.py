@@ -100,6 +100,19 @@ def window(source: Source) -> list[str]:
     return chosen(source.path, source.spans) if isinstance(source, TableSource) else []
 
 
+def file_fingerprint(path: str) -> str:
+    """Return a hash of a file's content.
+
+    Raises:
+      DataError: it cannot be read.
+    """
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Expected a file; correct the path") from None
+
+
 def input_files(source: Source) -> list[Path]:
     """Return the files that a source is read from, all of them there.
 

@@ -102,6 +102,12 @@ class Timeline:
         for block in self._cut(rows, self._user_past.counts[rows], with_seen, num_bytes):
             yield self._event_rows(block, with_seen)
 
+    def sample(self, split: str, num_rows: int) -> pa.RecordBatch:
+        """Return at most `num_rows` rows of a split, evenly spread over its time."""
+        rows = np.flatnonzero(self.split == c.EVENT_SPLITS.index(split))
+        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, num_rows).astype(np.int64))]
+        return self._event_rows(chosen, with_seen=False)
+
     def _cut(self, rows: Ints, counts: Ints, with_seen: bool, num_bytes: Ints | int = 0) -> list[Ints]:
         """Cut rows into blocks of at most about `BLOCK_ROWS` rows, `_BLOCK_IDS` earlier items and `_BLOCK_BYTES`."""
         ids = np.minimum(counts, self.settings.history_length)

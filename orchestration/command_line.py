@@ -14,6 +14,7 @@ from orchestration.commands.models import models
 from orchestration.commands.recommend import recommend
 from orchestration.commands.rollback import rollback
 from orchestration.commands.run import run
+from orchestration.commands.schema import schema
 from orchestration.commands.serve import serve
 from orchestration.commands.similar import similar
 from orchestration.commands.status import status
@@ -57,6 +58,7 @@ def main() -> None:
 
 for _command in (
     validate,
+    schema,
     run,
     status,
     recommend,

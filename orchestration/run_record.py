@@ -15,6 +15,7 @@ from orchestration.metadata_reader import StoredArtifact, StoredExecution
 from orchestration.verdict import verdict
 from reporting.summary import (
     GateRecord,
+    LeakageRecord,
     MetricRecord,
     NodeRecord,
     NodeState,
@@ -80,6 +81,7 @@ def build_summary(facts: RunFacts, executions: Mapping[str, StoredExecution]) ->
         source=data.get("source"),
         data={name: SplitRecord.model_validate(split) for name, split in data.get("splits", {}).items()},
         quarantined=data.get("quarantined"),
+        leakage=LeakageRecord.model_validate(data["leakage"]) if "leakage" in data else None,
         nodes=tuple(_node(name, facts, executions.get(name)) for name in facts.upstream),
         training=_training(executions),
         tuning=_tuning(executions),

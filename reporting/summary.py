@@ -40,6 +40,23 @@ class SplitRecord(Record):
     last_timestamp: int | None = Field(None, description="Latest event, seconds since 1970; null where none.")
 
 
+class SuspiciousColumnRecord(Record):
+    """A column that alone predicts a label too well to be innocent."""
+
+    column: str = Field(description="Raw column.")
+    label: str = Field(description="`rating`, `relevant` or `liked`.")
+    auc: float = Field(description="How well the column alone orders the labels of train.")
+
+
+class LeakageRecord(Record):
+    """What a model could know that it will not know when it serves."""
+
+    pairs_across_splits: int = Field(description="Eval and test rows whose user and item also meet in train.")
+    rows_across_splits: int = Field(description="Eval and test rows that are a train row: user, item and time.")
+    in_order: bool = Field(description="Whether all of train is earlier than eval, and that than test.")
+    target_derived: tuple[SuspiciousColumnRecord, ...] = Field((), description="Columns that look made of a label.")
+
+
 class NodeRecord(Record):
     """One node of the DAG."""
 
@@ -129,6 +146,7 @@ class Summary(Record):
         {}, description="By split: `train`, `eval`, `test`, `items` (the catalogue), `users` (state at the end)."
     )
     quarantined: int | None = Field(None, description="Input rows set aside as malformed.")
+    leakage: LeakageRecord | None = Field(None, description="Null where no examples were written.")
     nodes: tuple[NodeRecord, ...] = Field((), description="All nodes, in an order in which each follows its inputs.")
     training: TrainingRecord | None = Field(None, description="Null where nothing was trained.")
     tuning: TuningRecord | None = Field(None, description="Null where no hyperparameters were searched.")

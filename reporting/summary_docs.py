@@ -11,6 +11,8 @@ from reporting import summary
 _PARTS: tuple[type[BaseModel], ...] = (
     summary.Summary,
     summary.SplitRecord,
+    summary.LeakageRecord,
+    summary.SuspiciousColumnRecord,
     summary.NodeRecord,
     summary.TrainingRecord,
     summary.MetricRecord,

@@ -167,7 +167,10 @@ def _recommend_requests(rows: list[bytes]) -> Iterator[Request]:
             return _recommendation_problem(answer, expected, k)
 
         yield Request(description, {"user_id": user_ids, "k": k}, problem)
-    history = _ids(rows, ITEM_ID)[:3]
+    items = _ids(rows, ITEM_ID)
+    if len(items) < 2:
+        return  # after a history of the only item nothing is left to recommend
+    history = items[:3]
 
     def newcomers_problem(answer: Answer) -> str | None:
         again = sorted(set(history) & set(answer["item_ids"][0]))

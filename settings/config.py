@@ -22,6 +22,7 @@ from settings.section import Section
 from settings.serving import ServingSettings
 from settings.training import TrainingSettings
 from settings.tuning import TuningSettings
+from settings.validation import ValidationSettings
 
 
 class Config(Section):
@@ -29,6 +30,7 @@ class Config(Section):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Name of the pipeline and of its served model.")
     data: DataSettings
+    validation: ValidationSettings = ValidationSettings()
     features: tuple[Feature, ...] = Field(min_length=1)
     model: Annotated[SerializeAsAny[ModelParams], BeforeValidator(parse_params)]
     training: TrainingSettings = TrainingSettings()
