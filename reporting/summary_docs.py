@@ -13,6 +13,8 @@ _PARTS: tuple[type[BaseModel], ...] = (
     summary.SplitRecord,
     summary.NodeRecord,
     summary.TrainingRecord,
+    summary.TuningRecord,
+    summary.TrialRecord,
     summary.MetricRecord,
     summary.GateRecord,
     summary.ErrorRecord,
