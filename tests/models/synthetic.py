@@ -26,6 +26,7 @@ def rows_of(features: Mapping[str, np.ndarray], item: np.ndarray, liked: np.ndar
         liked=np.ones(count, np.float32) if liked is None else liked.astype(np.float32),
         rating=np.full(count, np.nan, np.float32),
         sequence_end=np.ones(count, bool),
+        timestamp=np.zeros(count, np.int64),
         user_id=np.array([f"u{number}".encode() for number in range(count)]),
     )
 
