@@ -120,7 +120,7 @@ class SequenceFeature(VocabularyFeature):
 
 
 class TextFeature(VocabularyFeature):
-    """A text as its words in lower case, in their order; the first are kept. Pooled by the model."""
+    """A text as its words in lower case, in their order; the first are kept."""
 
     kind: Literal["text"] = "text"
     max_length: int = Field(16, ge=1, description="Words kept a row: the first.")
