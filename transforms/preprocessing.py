@@ -63,8 +63,7 @@ def _column(record: Feature, source: str, inputs: dict[str, RawTensor]) -> tf.Ra
         )
     if isinstance(record, VectorFeature) and dtype == tf.string:
         raise ConfigError(
-            f"features: vector {record.name!r} reads column {source!r}, which holds text. Expected lists of "
-            "numbers"
+            f"features: vector {record.name!r} reads column {source!r}, which holds text. Expected lists of numbers"
         )
     if isinstance(record, ImageFeature) and dtype != tf.string:
         raise ConfigError(
