@@ -26,7 +26,7 @@ def search(
     folder: Path, training: TrainingSettings = TRAINING, model: dict[str, Any] | None = None, **tuning: Any
 ) -> Search:
     space, data = pairs()
-    inputs = Inputs(data, space, parser=None, users=None, keys={})  # type: ignore[arg-type]
+    inputs = Inputs(data, space, parser=None, users=None, keys={}, collision_rates={})  # type: ignore[arg-type]
     return Search(parse_params(model or BPR), training, TuningSettings(trials=2, **tuning), inputs, str(folder))
 
 
