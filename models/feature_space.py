@@ -15,18 +15,21 @@ from settings.features import (
     CyclicFeature,
     FeatureRecord,
     HashedFeature,
+    ImageFeature,
+    ListEncoding,
     MultivalentFeature,
     NumericFeature,
     SequenceFeature,
     TextFeature,
     Tower,
+    VectorFeature,
     VocabularyFeature,
 )
 
 if TYPE_CHECKING:
     from tensorflow_transform import TFTransformOutput
 
-Kind = Literal["numeric", "categorical", "multivalent", "sequence"]
+Kind = Literal["numeric", "categorical", "multivalent", "sequence", "vector", "image"]
 
 # Beside the transformed features every batch carries the position of the row's item in the catalogue under this name:
 # int64 `(batch_size,)`, and the catalogue's size where the item is not in it.
@@ -47,6 +50,8 @@ class Field:
       length: values a row; 1 for numeric and categorical.
       num_oov: ids `1..num_oov` stand for tokens outside the vocabulary.
       source: the raw column it is made of; empty: the column called `name`.
+      encoding: how a list becomes one vector.
+      shape: of a row of a vector or an image; empty for all others.
     """
 
     name: str
@@ -57,6 +62,8 @@ class Field:
     length: int = 1
     num_oov: int = 0
     source: str = ""
+    encoding: ListEncoding = "pooled"
+    shape: tuple[int, ...] = ()
 
     @property
     def is_list(self) -> bool:
@@ -111,7 +118,17 @@ class FeatureSpace:
                 name = record.vocabulary_name
                 kind, length = _shape(record)
                 size = vocabulary_sizes[name]
-                fields.append(Field(record.name, kind, record.tower, name, size, length, oov[name], record.source))
+                fields.append(
+                    Field(
+                        record.name, kind, record.tower, name, size, length, oov[name], record.source, record.encoding
+                    )
+                )
+            elif isinstance(record, VectorFeature):
+                shape: tuple[int, ...] = (record.dimension,)
+                fields.append(Field(record.name, "vector", record.tower, source=record.source, shape=shape))
+            elif isinstance(record, ImageFeature):
+                shape = (record.height, record.width, 3)
+                fields.append(Field(record.name, "image", record.tower, source=record.source, shape=shape))
             elif isinstance(record, NumericFeature) and record.scaling == "bucketize":
                 name, size = record.name, record.num_buckets + 1
                 fields.append(Field(name, "categorical", record.tower, name, size, source=record.source))
@@ -208,8 +225,8 @@ class FeatureSpace:
         """Return a batch of nothing: zeros of the right dtype and shape, to build models with."""
         batch: dict[str, np.ndarray] = {CATALOGUE_INDEX: np.zeros(num_rows, np.int64)}
         for field in self.fields:
-            shape = (num_rows, field.length) if field.is_list else (num_rows,)
-            batch[field.name] = np.zeros(shape, np.float32 if field.kind == "numeric" else np.int64)
+            shape = (num_rows, field.length) if field.is_list else (num_rows, *field.shape)
+            batch[field.name] = np.zeros(shape, np.float32 if field.vocabulary is None else np.int64)
         return batch
 
     def _described(self) -> list[str]:

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models.checkpoints import Checkpoints
-from models.distribution import TF_CONFIG, is_chief, make_strategy
+from models.distribution import is_chief, make_strategy
 from models.example_parser import ExampleParser
 from models.feature_space import FeatureSpace
 from models.fitting import Surroundings, fit
@@ -74,12 +74,21 @@ def run_fn(fn_args: FnArgs) -> None:
       ConfigError: the model or loss does not fit the features or the task.
       DataError: a split lacks what the model is trained on.
     """
-    params, training = configured(fn_args.custom_config, getattr(fn_args, "hyperparameters", None))
-    if training.workers > 1 and TF_CONFIG not in os.environ:
+    _, training = configured(fn_args.custom_config, getattr(fn_args, "hyperparameters", None))
+    if training.workers > 1:
         run_workers(fn_args, training.workers)
-        return
-    # Before anything else of TensorFlow, as several workers need it.
-    strategy = make_strategy(training)
+    else:
+        train_and_export(fn_args, make_strategy(training))
+
+
+def train_and_export(fn_args: FnArgs, strategy: tf.distribute.Strategy) -> None:
+    """Do in this process what `run_fn` is asked for; of several workers the first writes.
+
+    Args:
+      fn_args: as for `run_fn`.
+      strategy: the devices that share a batch.
+    """
+    params, training = configured(fn_args.custom_config, getattr(fn_args, "hyperparameters", None))
     inputs = read_inputs(fn_args)
     checkpoints = _checkpoints(fn_args, training, strategy)
     writes = is_chief(strategy)

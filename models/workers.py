@@ -1,27 +1,34 @@
 """Several workers on one machine: processes that train together, started again when one of them is lost.
 
-A process is `python -m models.workers ARGUMENTS`: it runs `models.trainer.run_fn` as one worker of the cluster that
-TF_CONFIG names. On a cluster whose pods set TF_CONFIG, the Trainer is such a worker itself and nothing is started.
+A process is `python -m models.workers ARGUMENTS ERROR_PATH`: it trains as one worker of the cluster that TF_CONFIG
+names. On a cluster whose pods set TF_CONFIG, one such process is started and not several. It is always a fresh one,
+because TensorFlow joins a cluster before it does anything else or never.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any
 
-from models.distribution import TF_CONFIG
+import tensorflow as tf
+
+from models.distribution import TF_CONFIG, make_strategy
 from settings import errors
 from settings.errors import ShortlistError
+from settings.training import TrainingSettings
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -42,12 +49,14 @@ _FIELDS = (
 )
 # A worker that is lost takes the others with it; all start again from the last checkpoint.
 _ATTEMPTS = 3
+_SECONDS_WITHOUT_A_PEER = 30.0
 
 
 def run_workers(fn_args: FnArgs, count: int) -> None:
-    """Train in `count` processes on this machine; the first of them writes the outputs.
+    """Train in `count` processes; the first of them writes the outputs.
 
-    Each takes a GPU of its own where there are enough of them, and the CPU otherwise.
+    They are started on this machine, each with a GPU of its own where there are enough of them and on the CPU
+    otherwise; but where TF_CONFIG says which of a cluster's workers this is, that one alone.
 
     Args:
       fn_args: from TFX's Trainer.
@@ -75,12 +84,10 @@ def run_workers(fn_args: FnArgs, count: int) -> None:
 
 def _run_once(arguments: str, count: int, folder: Path) -> list[int]:
     """Start the workers, wait for all, and return their exit codes."""
-    addresses = [f"localhost:{port}" for port in _free_ports(count)]
     with ExitStack() as stack:
         workers = []
-        for index in range(count):
-            task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-            environment = os.environ | {TF_CONFIG: json.dumps(task), "CUDA_VISIBLE_DEVICES": _gpu(index, count)}
+        for index, own in enumerate(_environments(count)):
+            environment = os.environ | own
             environment["PYTHONPATH"] = os.pathsep.join([str(_REPOSITORY), os.environ.get("PYTHONPATH", "")])
             worker = subprocess.Popen(
                 [sys.executable, "-m", "models.workers", arguments, str(folder / "error.json")],
@@ -92,7 +99,28 @@ def _run_once(arguments: str, count: int, folder: Path) -> list[int]:
             workers.append(worker)
             assert worker.stdout is not None
             threading.Thread(target=_hear, args=(worker.stdout, index == 0), daemon=True).start()
-        return [worker.wait() for worker in workers]
+        return _ended(workers)
+
+
+def _ended(workers: Sequence[subprocess.Popen[str]]) -> list[int]:
+    """Wait for all workers and return their exit codes; once one has failed, the others are not waited for for long."""
+    deadline = math.inf
+    while any(worker.poll() is None for worker in workers) and time.monotonic() < deadline:
+        if deadline == math.inf and any(worker.poll() for worker in workers):
+            deadline = time.monotonic() + _SECONDS_WITHOUT_A_PEER
+        time.sleep(0.1)
+    for worker in workers:
+        worker.kill()
+    return [worker.wait() for worker in workers]
+
+
+def _environments(count: int) -> list[dict[str, str]]:
+    """Return what is particular to the environment of each worker that is to be started here."""
+    if TF_CONFIG in os.environ:
+        return [{}]
+    addresses = [f"localhost:{port}" for port in _free_ports(count)]
+    tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}} for i in range(count)]
+    return [{TF_CONFIG: json.dumps(task), "CUDA_VISIBLE_DEVICES": _gpu(i, count)} for i, task in enumerate(tasks)]
 
 
 def _hear(output: IO[str], is_first: bool) -> None:
@@ -111,8 +139,6 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _gpu(index: int, count: int) -> str:
-    import tensorflow as tf
-
     return str(index) if len(tf.config.list_physical_devices("GPU")) >= count else ""
 
 
@@ -130,18 +156,25 @@ def main(arguments: str, error_path: str) -> None:
 
     Args:
       arguments: JSON of what `run_fn` reads.
-      error_path: where an error of ours is told.
+      error_path: where an error is told that another attempt would meet again.
     """
     _PROGRESS.setLevel(logging.INFO)
     _PROGRESS.addHandler(_Telling())
-    from models.trainer import run_fn
-
+    fn_args = SimpleNamespace(**json.loads(arguments))
     try:
-        run_fn(SimpleNamespace(**json.loads(arguments)))
-    except ShortlistError as error:
-        told = {"kind": type(error).__name__, "message": str(error)}
-        Path(error_path).write_text(json.dumps(told), encoding="utf-8")
-        sys.exit(error.exit_code)
+        strategy = make_strategy(TrainingSettings.model_validate_json(fn_args.custom_config["training"]))
+        # Imported only now: what it imports makes TensorFlow begin.
+        from models.trainer import train_and_export
+
+        train_and_export(fn_args, strategy)
+    except tf.errors.OpError:
+        # Also what a worker sees whose peer was lost.
+        raise
+    except Exception as error:
+        kind = type(error).__name__ if isinstance(error, ShortlistError) else ShortlistError.__name__
+        text = str(error) if isinstance(error, ShortlistError) else f"a worker ended with {error!r}"
+        Path(error_path).write_text(json.dumps({"kind": kind, "message": text}), encoding="utf-8")
+        raise
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ _PARTS: tuple[type[BaseModel], ...] = (
     summary.SuspiciousColumnRecord,
     summary.NodeRecord,
     summary.TrainingRecord,
+    summary.TuningRecord,
+    summary.TrialRecord,
     summary.MetricRecord,
     summary.GateRecord,
     summary.ErrorRecord,

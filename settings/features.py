@@ -10,6 +10,7 @@ from datasets import columns
 from settings.section import Section
 
 Tower = Literal["query", "candidate"]
+ListEncoding = Literal["pooled", "recurrent", "attention"]
 
 
 class FeatureRecord(Section):
@@ -83,6 +84,11 @@ class VocabularyFeature(FeatureRecord):
     min_count: int = Field(1, ge=1, description="Tokens seen less often in train are out of vocabulary.")
     top_k: int | None = Field(None, ge=1, description="Keep only the most frequent tokens.")
     num_oov_buckets: int = Field(1, ge=1, description="Ids shared by the tokens outside the vocabulary.")
+    encoding: ListEncoding = Field(
+        "pooled",
+        description="How several tokens a row become one vector: pooled as the model does it, read in their order by "
+        "recurrent units, or weighted by attention.",
+    )
 
     @property
     def vocabulary_name(self) -> str:
@@ -100,7 +106,7 @@ class CategoricalFeature(VocabularyFeature):
 
 
 class MultivalentFeature(VocabularyFeature):
-    """Several tokens a row, in no order; pooled by the model."""
+    """Several tokens a row, in no order: tags, words, neighbours in a network (with their `vocabulary`)."""
 
     kind: Literal["multivalent"] = "multivalent"
     max_length: int = Field(8, ge=1, description="Tokens kept a row.")
@@ -114,10 +120,25 @@ class SequenceFeature(VocabularyFeature):
 
 
 class TextFeature(VocabularyFeature):
-    """A text as its words in lower case, in their order; the first are kept. Pooled by the model."""
+    """A text as its words in lower case, in their order; the first are kept."""
 
     kind: Literal["text"] = "text"
     max_length: int = Field(16, ge=1, description="Words kept a row: the first.")
+
+
+class VectorFeature(FeatureRecord):
+    """Numbers that were computed elsewhere and belong together: the embedding of a text, an image or a graph's node."""
+
+    kind: Literal["vector"] = "vector"
+    dimension: int = Field(ge=1, description="Numbers a row; a row without any gets zeros.")
+
+
+class ImageFeature(FeatureRecord):
+    """An encoded picture, scaled to one size and read by a small convolutional network."""
+
+    kind: Literal["image"] = "image"
+    height: int = Field(32, ge=8, description="Pixels.")
+    width: int = Field(32, ge=8, description="Pixels.")
 
 
 Feature = Annotated[
@@ -127,7 +148,9 @@ Feature = Annotated[
     | CategoricalFeature
     | MultivalentFeature
     | SequenceFeature
-    | TextFeature,
+    | TextFeature
+    | VectorFeature
+    | ImageFeature,
     Field(discriminator="kind"),
 ]
 # Columns that say what a model is to predict.
@@ -149,6 +172,11 @@ class FeatureList(Section):
         for record in self.records:
             if told := sorted(set(record.sources) & set(LABELS)):
                 raise ValueError(f"feature {record.name!r} reads {told[0]!r}, which is the label. Leave it out")
+            if isinstance(record, CategoricalFeature) and record.encoding != "pooled":
+                raise ValueError(
+                    f"feature {record.name!r} is one token a row: encoding: {record.encoding} reads several. Expected "
+                    "kind: multivalent or sequence, or no encoding"
+                )
             if isinstance(record, VocabularyFeature) and record.vocabulary_name not in known:
                 raise ValueError(
                     f"feature {record.name!r} shares vocabulary {record.vocabulary!r}, which no feature owns. "

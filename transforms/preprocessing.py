@@ -13,11 +13,13 @@ from settings.features import (
     Feature,
     FeatureList,
     HashedFeature,
+    ImageFeature,
     NumericFeature,
     TextFeature,
+    VectorFeature,
     VocabularyFeature,
 )
-from transforms import cyclic, hashed, numeric, tokens
+from transforms import cyclic, hashed, numeric, tokens, vectors
 from transforms.raw_columns import RawTensor, as_ragged
 
 
@@ -31,7 +33,8 @@ def preprocessing_fn(inputs: dict[str, RawTensor], custom_config: dict[str, Any]
     Returns:
       By output name, dense: numeric float32 `(batch_size,)`, in buckets int64 `(batch_size,)`; categorical int64
       `(batch_size,)`; hashed int64 `(batch_size,)`; multivalent, sequence and text int64 `(batch_size, max_length)`;
-      `<name>_missing`, `<name>_sin` and `<name>_cos` float32 `(batch_size,)`.
+      vector float32 `(batch_size, dimension)`; image float32 `(batch_size, height, width, 3)`; `<name>_missing`,
+      `<name>_sin` and `<name>_cos` float32 `(batch_size,)`.
 
     Raises:
       ConfigError: a record names a column that the data lack, or one of the wrong type.
@@ -42,6 +45,7 @@ def preprocessing_fn(inputs: dict[str, RawTensor], custom_config: dict[str, Any]
     outputs = numeric.transform([r for r in records if isinstance(r, NumericFeature)], single)
     outputs |= cyclic.transform([r for r in records if isinstance(r, CyclicFeature)], single)
     outputs |= hashed.transform([r for r in records if isinstance(r, HashedFeature)], columns)
+    outputs |= vectors.transform([r for r in records if isinstance(r, VectorFeature | ImageFeature)], single)
     return outputs | tokens.transform([r for r in records if isinstance(r, VocabularyFeature)], single)
 
 
@@ -56,6 +60,15 @@ def _column(record: Feature, source: str, inputs: dict[str, RawTensor]) -> tf.Ra
         raise ConfigError(
             f"features: {record.kind} {record.name!r} reads column {source!r}, which holds text. "
             "Expected integers or floats; for text use kind: categorical"
+        )
+    if isinstance(record, VectorFeature) and dtype == tf.string:
+        raise ConfigError(
+            f"features: vector {record.name!r} reads column {source!r}, which holds text. Expected lists of numbers"
+        )
+    if isinstance(record, ImageFeature) and dtype != tf.string:
+        raise ConfigError(
+            f"features: image {record.name!r} reads column {source!r}, which holds numbers. Expected the bytes "
+            "of a PNG, JPEG, BMP or GIF file; for vectors of images use kind: vector"
         )
     if isinstance(record, VocabularyFeature | HashedFeature) and dtype.is_floating:
         raise ConfigError(

@@ -9,6 +9,8 @@ import keras
 from keras import ops
 
 from models.feature_space import Field
+from models.layers.image_encoder import ImageEncoder
+from models.layers.list_encoder import ListEncoder
 from models.layers.pooling import MaskedPooling, Pooling
 from models.layers.token_embedding import TokenEmbedding
 
@@ -24,7 +26,9 @@ class FieldVectors(keras.layers.Layer):
 
         numeric                value * v,          v learnt, one a field
         categorical            table[id]
-        multivalent, sequence  pool_t table[id_t]  over the ids that are not padding
+        multivalent, sequence  pool_t table[id_t]  over the ids that are not padding, or what reads them
+        vector                 W x + b,            learnt, one a field
+        image                  convolutions of x
 
     Args:
       fields: at least one; the order of the vectors is theirs, never that of the batch's keys.
@@ -51,7 +55,12 @@ class FieldVectors(keras.layers.Layer):
         self.fields = tuple(fields)
         self.embedding_dim = embedding_dim
         self.tables = token_tables(self.fields, embedding_dim) if tables is None else tables
-        self.poolings = {f.name: MaskedPooling(list_pooling, name=f"pool_{f.name}") for f in self.fields if f.is_list}
+        self.poolings = {f.name: _reader(f, list_pooling) for f in self.fields if f.is_list}
+        self.encoders: dict[str, keras.layers.Layer] = {
+            f.name: ImageEncoder(embedding_dim) if f.kind == "image" else keras.layers.Dense(embedding_dim)
+            for f in self.fields
+            if f.shape
+        }
 
     def build(self, features_shape: Mapping[str, Any]) -> None:
         """Create the vectors of the numeric fields."""
@@ -68,7 +77,16 @@ class FieldVectors(keras.layers.Layer):
 
     def _vector(self, field: Field, values: Any) -> Any:
         """Return one field's vectors, `(batch_size, embedding_dim)`."""
+        if field.shape:
+            return self.encoders[field.name](values)
         if field.vocabulary is None:
             return ops.expand_dims(values, -1) * self.numeric[field.name]
         vectors = self.tables[field.vocabulary](values)
         return self.poolings[field.name](vectors, values != 0) if field.is_list else vectors
+
+
+def _reader(field: Field, list_pooling: Pooling) -> keras.layers.Layer:
+    """Return the layer that makes one vector of a list's."""
+    if field.encoding == "pooled":
+        return MaskedPooling(list_pooling, name=f"pool_{field.name}")
+    return ListEncoder(field.encoding, name=f"read_{field.name}")

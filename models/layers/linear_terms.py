@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -15,7 +16,8 @@ from models.layers.field_vectors import FieldVectors
 class LinearTerms(keras.layers.Layer):
     """One weight a token and a number, and a bias: `w0 + sum_f w_f x_f`.
 
-    The tokens of a list share their field's weight evenly: `1/n` each.
+    The tokens of a list share their field's weight evenly: `1/n` each. A vector has a weight a number; an image has
+    none, unless there is nothing else.
 
     Args:
       fields: at least one.
@@ -29,7 +31,8 @@ class LinearTerms(keras.layers.Layer):
 
     def __init__(self, fields: Iterable[Field], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.weights_of_fields = FieldVectors(fields, embedding_dim=1)
+        fields = [replace(field, encoding="pooled") for field in fields]
+        self.weights_of_fields = FieldVectors([f for f in fields if f.kind != "image"] or fields, embedding_dim=1)
 
     def build(self, features_shape: Mapping[str, Any]) -> None:
         """Create the bias."""

@@ -8,7 +8,7 @@ import pytest
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from serving import version_store
-from tests.components.blessing_pipeline import create
+from tests.components.blessing_pipeline import create, create_warm
 
 
 @pytest.fixture
@@ -87,3 +87,18 @@ def test_models_of_other_pipelines_are_not_baselines(run):
     run("a", name="movies")
 
     assert run("b", name="books")[0] == "compared b with nothing"
+
+
+def test_a_model_starts_from_the_blessed_one_of_other_data(tmp_path: Path) -> None:
+    def run(data: str, version: str, good: int = 1) -> list[str]:
+        log = tmp_path / "log"
+        log.write_text("")
+        LocalDagRunner().run(create_warm(tmp_path, data, version, good, log))
+        return log.read_text().splitlines()
+
+    assert run("monday", "a") == ["trained a from nothing", "judged a"]
+    assert run("monday", "a") == []  # its own model was blessed, and yet nothing is to be done
+    assert run("monday", "b") == ["trained b from nothing", "judged b"]
+    assert run("tuesday", "c", good=0) == ["trained c from b", "judged c"]
+    assert run("wednesday", "d") == ["trained d from b", "judged d"]
+    assert run("wednesday", "d") == []
