@@ -59,7 +59,7 @@ def recommend_all(
       k: items a user.
       users_per_part: users a file.
       beam_args: of the pipeline.
-      report: told what was done, a line a part.
+      report: told what was done, a line a part, by the worker that did it: pickled, as functions of modules can be.
 
     Returns:
       the number of users.

@@ -28,7 +28,7 @@ def transform(records: Sequence[CyclicFeature], columns: dict[str, tf.RaggedTens
     Example:
       >>> record = CyclicFeature(name="hour", tower="query", period="day")
       >>> found = transform([record], {"hour": tf.ragged.constant([[86_400 + 21_600], []], dtype=tf.int64)})
-      >>> [round(float(x), 6) for x in found["hour_sin"]], [round(float(x), 6) for x in found["hour_cos"]]
+      >>> [abs(round(float(x), 6)) for x in found["hour_sin"]], [abs(round(float(x), 6)) for x in found["hour_cos"]]
       ([1.0, 0.0], [0.0, 0.0])
     """
     outputs = {}

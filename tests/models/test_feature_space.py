@@ -32,13 +32,13 @@ SPACE = FeatureSpace.from_records(RECORDS, {"user_id": 11, "movie": 54, "genres"
 def test_fields_follow_the_records() -> None:
     assert SPACE.fields == (
         Field("user_id", "categorical", "query", "user_id", 11, 1, 1, "user_id"),
-        Field("user_id_missing", "numeric", "query"),
+        Field("user_id_missing", "numeric", "query", source="user_id"),
         Field("past", "sequence", "query", "movie", 54, 7, 3, "history_item_ids"),
-        Field("age", "categorical", "query", "age", 6),
+        Field("age", "categorical", "query", "age", 6, source="age"),
         Field("movie", "categorical", "candidate", "movie", 54, 1, 3, "item_id"),
         Field("genres", "multivalent", "candidate", "genres", 20, 4, 1, "genres"),
-        Field("year", "numeric", "candidate"),
-        Field("year_missing", "numeric", "candidate"),
+        Field("year", "numeric", "candidate", source="year"),
+        Field("year_missing", "numeric", "candidate", source="year"),
     )
 
 

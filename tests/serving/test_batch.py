@@ -18,14 +18,15 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return version_store.push(save(folder / "model"), folder / "films").path
 
 
-def run(model_dir: Path, out: Path, k: int = 2) -> list[str]:
-    lines: list[str] = []
-    assert recommend_all(model_dir, out, k, 5, BeamSettings().args, lines.append) == 12
-    return lines
+def run(model_dir: Path, out: Path, k: int = 2) -> None:
+    assert recommend_all(model_dir, out, k, 5, BeamSettings().args, print) == 12
 
 
-def test_every_user_is_answered_once_and_a_stopped_batch_goes_on(model_dir: Path, tmp_path: Path) -> None:
-    assert run(model_dir, tmp_path)[0] == "12 users in 3 parts, 0 of them there already"
+def test_every_user_is_answered_once_and_a_stopped_batch_goes_on(
+    model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(model_dir, tmp_path)
+    assert capsys.readouterr().out.startswith("12 users in 3 parts, 0 of them there already\n")
     table = pq.read_table(tmp_path).to_pylist()
     assert [row["user_id"] for row in table] == sorted(user.decode() for user in USERS)
     assert {tuple(row["item_ids"]) for row in table} == {("i1", "i2")}
@@ -34,7 +35,8 @@ def test_every_user_is_answered_once_and_a_stopped_batch_goes_on(model_dir: Path
     first, second, third = sorted(tmp_path.glob("*.parquet"))
     kept = first.stat().st_mtime_ns, third.stat().st_mtime_ns
     second.unlink()
-    assert run(model_dir, tmp_path) == [
+    run(model_dir, tmp_path)
+    assert capsys.readouterr().out.splitlines() == [
         "12 users in 3 parts, 2 of them there already",
         f"wrote {second.name}, 5 users",
     ]
