@@ -29,7 +29,7 @@ from components.evaluator import Executor
 from datasets import columns, sources
 from datasets.timeline import Timeline
 from evaluation import item_table
-from evaluation.metric_table import LIST_LENGTH, metric_names
+from evaluation.metric_table import metric_names
 from evaluation.metrics.catalogue_ranking import ranking_values
 from evaluation.metrics.exposure import exposure_values
 from evaluation.metrics.recommended_items import list_values
@@ -37,6 +37,7 @@ from evaluation.slice_discovery import cells_of
 from evaluation.slices import Bucket, bucket_names, slice_values
 from serving.catalogue_ranking import all_finite, best, in_blocks, rank_of, spread
 from settings.config import Config
+from settings.evaluation import LIST_LENGTH
 
 DIMENSIONS = 32
 ROWS_A_BLOCK = 1024

@@ -30,7 +30,7 @@ from settings.evaluation import EvaluationSettings
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 SIGNATURE = "evaluate"
-# Output with the recommended items themselves, bytes `(batch_size, metric_table.LIST_LENGTH)`.
+# Output with the recommended items themselves, bytes `(batch_size, settings.evaluation.LIST_LENGTH)`.
 TOP_ITEMS = "top_items"
 # The outputs of the `evaluate` signature that are measured: the model's and popularity's.
 OUTPUTS: dict[Task, tuple[str, str]] = {

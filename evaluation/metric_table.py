@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from models.registry import Task
-from settings.evaluation import EvaluationSettings, GateSettings
+from settings.evaluation import LIST_LENGTH, EvaluationSettings, GateSettings
 
 
 class Better(Enum):
@@ -37,7 +37,6 @@ _OF_LISTS = (
     "category_divergence",
     "rank_biased_overlap",
 )
-LIST_LENGTH = 50
 _PLAIN: dict[Task, tuple[str, ...]] = {
     "retrieval": ("r_precision",),
     "ranking": ("r_precision", "gauc", "auc", "log_loss", "calibration"),

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.columns import ITEM_ID, SEEN
-from evaluation.metric_table import LIST_LENGTH
 from models.example_parser import ExampleParser, scalar
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.registry import Task
@@ -23,6 +22,7 @@ from serving.cold_start import RUNGS, ColdStartLadder
 from serving.item_similarity import ItemSimilarity, vectors_from_users
 from serving.queries import QueryReader, rows_or_nothing, up_to, without_empty
 from serving.scoring import RetrievalScorer, make_scorer
+from settings.evaluation import LIST_LENGTH
 from settings.serving import ServingSettings
 
 Tensors = dict[str, tf.Tensor]

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from settings.section import Section
 
+# Items of the lists that are kept for metrics of whole lists (coverage, novelty, diversity ...).
+LIST_LENGTH = 50
+
 
 class SliceSettings(Section):
     """One family of slices: the values of a raw feature, or buckets of a number."""

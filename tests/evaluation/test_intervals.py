@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy.special import stdtrit
 from sklearn.metrics import roc_auc_score
 
-from evaluation.intervals import NUM_GROUPS, group_of, t_quantile
+from evaluation.intervals import NUM_GROUPS, group_of
 from evaluation.metrics.catalogue_ranking import CatalogueRanking
 from evaluation.metrics.classification import Classification
 from evaluation.metrics.regression import Regression
@@ -16,12 +15,6 @@ from evaluation.metrics.row_ranking import RowRanking
 from tests.evaluation.combining import combine
 
 MODELS = ["candidate", "baseline"]
-
-
-@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 49])
-@pytest.mark.parametrize("probability", [0.6, 0.975, 0.99975])
-def test_quantiles_agree_with_scipy(degrees, probability):
-    assert t_quantile(probability, degrees) == pytest.approx(stdtrit(degrees, probability), rel=1e-4)
 
 
 def test_users_spread_over_all_groups():
