@@ -34,10 +34,13 @@ def worker_pool() -> Iterator[str]:
         port = probe.getsockname()[1]
     pool = subprocess.Popen([sys.executable, "-c", _POOL, str(port)], cwd=REPOSITORY)
     try:
-        for _ in range(600):
+        deadline = time.monotonic() + 300
+        while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
+            assert pool.poll() is None, "the pool of workers has ended"
+            assert time.monotonic() < deadline, "the pool of workers does not answer"
             time.sleep(0.1)
         yield f"localhost:{port}"
     finally:
