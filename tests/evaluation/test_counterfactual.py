@@ -30,6 +30,10 @@ def test_estimates_agree_with_those_of_obp(seed):
 
     expected = json.loads(GOLDEN.read_text())[str(seed)]
     assert {name: metrics[name, "", "rank"] for name in expected} == pytest.approx(expected, abs=1e-9)
+    for k in TOP_K:
+        weights = (rounds.ranks[np.arange(NUM_ROUNDS), rounds.actions] <= k) / k / rounds.propensity
+        share = weights.sum() ** 2 / (NUM_ROUNDS * np.sum(weights**2))
+        assert metrics[f"effective_share@{k}", "", "rank"] == pytest.approx(share, abs=1e-9)
 
 
 def test_rows_without_a_propensity_are_left_out():
