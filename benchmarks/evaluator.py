@@ -30,8 +30,9 @@ from datasets import columns, sources
 from datasets.timeline import Timeline
 from evaluation import item_table
 from evaluation.metric_table import metric_names
-from evaluation.metrics.catalogue_ranking import ranking_values
+from evaluation.metrics.catalogue_ranking import ranking_values, rating_values
 from evaluation.metrics.exposure import exposure_values
+from evaluation.metrics.gains import rating_gains
 from evaluation.metrics.recommended_items import list_values
 from evaluation.slice_discovery import cells_of
 from evaluation.slices import Bucket, bucket_names, slice_values
@@ -40,8 +41,11 @@ from settings.config import Config
 from settings.evaluation import LIST_LENGTH
 
 DIMENSIONS = 32
+# The least of so many times, taken in turn, so that another process on the machine does not pass for growth.
+REPEATS = 3
 ROWS_A_BLOCK = 1024
 TOP_K = [5, 10, 20]
+RATING_THRESHOLDS = {"normal": 3.5, "strict": 4.5}
 SLICES: list[dict[str, Any]] = [
     {"feature": "user_event_count", "boundaries": [1, 10, 50]},
     {"feature": "item_event_count", "boundaries": [10, 100]},
@@ -140,6 +144,7 @@ def numpy_seconds(batch: pa.RecordBatch, models: list[FactorModel], table: item_
     rows = tf.strings.to_hash_bucket_fast(users, 4096).numpy()
     factors = [(model._users.numpy()[rows], model._items.numpy()) for model in models]
     items = table.find(np.array([cell[0] for cell in cells_of(batch, columns.ITEM_ID)], dtype=object))
+    ratings = [np.array(cell, np.float64) for cell in cells_of(batch, columns.RATING)]
     seen = [table.find(np.array(cell or [], dtype=object)) for cell in cells_of(batch, columns.SEEN)]
     history = [table.find(np.array(cell or [], dtype=object)) for cell in cells_of(batch, columns.HISTORY)]
     families = [
@@ -160,9 +165,11 @@ def numpy_seconds(batch: pa.RecordBatch, models: list[FactorModel], table: item_
         ranks = 1.0 + ((scores > own) | ((scores == own) & (places < item))).sum(axis=1)
         ranks = ranks[[0, 2, 1, 2], None]
         values = ranking_values(ranks, ranks[[1, 1, 3, 3]], TOP_K).reshape(-1)
+        gained = rating_gains(ratings[query], list(RATING_THRESHOLDS.values()))
+        by_rating = rating_values(ranks, gained, TOP_K).reshape(-1)
         best_items = np.argsort(-scores[:2], axis=1, kind="stable")[:, : max(TOP_K)]
         of_lists = [list_values(row, history[query], best_items[1], table, TOP_K).reshape(-1) for row in best_items]
-        values = np.concatenate([values, *of_lists])
+        values = np.concatenate([values, by_rating, *of_lists])
         names = ["overall"]
         for number, (cells, buckets) in enumerate(families):
             names += [f"{number}={name}" for name in slice_values(cells[query], buckets)]
@@ -201,7 +208,7 @@ def main() -> None:
                 },
             ],
             "model": {"name": "two_tower"},
-            "evaluation": {"top_k": TOP_K, "slices": SLICES},
+            "evaluation": {"top_k": TOP_K, "slices": SLICES, "rating_thresholds": RATING_THRESHOLDS},
             "gate": {
                 "popularity_metric": "ndcg@10",
                 "regressions": [{"metric": "ndcg@10", "max_relative_loss_per_slice": 0.1}],
@@ -215,7 +222,8 @@ def main() -> None:
         root = Path(folder)
         seconds: dict[int, float] = {}
         table, models = None, []
-        for num_queries in (60, rows.num_rows // 2, rows.num_rows):
+        sizes = (60, rows.num_rows // 2, rows.num_rows)
+        for num_queries in sizes:
             part = root / str(num_queries)
             write(part / "examples", "test", rows.slice(0, num_queries))
             items = write(part / "examples", "items", timeline.item_rows())
@@ -226,8 +234,11 @@ def main() -> None:
                     signatures = {"evaluate": model.evaluate}
                     tf.saved_model.save(model, str(root / name / "Format-Serving"), signatures=signatures)
                 evaluator_seconds(part, config)  # imports and caches, once
-            seconds[num_queries] = evaluator_seconds(part, config)
-        plain = numpy_seconds(rows, models, table)
+        for _ in range(REPEATS):
+            for num_queries in sizes:
+                took = evaluator_seconds(root / str(num_queries), config)
+                seconds[num_queries] = min(took, seconds.get(num_queries, took))
+        plain = min(numpy_seconds(rows, models, table) for _ in range(REPEATS))
     fixed, half, full = seconds.values()
     record(
         "evaluator",

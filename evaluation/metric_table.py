@@ -42,7 +42,9 @@ _PLAIN: dict[Task, tuple[str, ...]] = {
     "ranking": ("r_precision", "gauc", "auc", "log_loss", "calibration"),
     "rating": ("r_precision", "gauc", "rmse", "mae"),
 }
-COUNTS = ("num_queries", "num_queries_without_relevant", "num_examples", "finite", "spread", "label_spread")
+# How many there were of what a metric's docstring says how it is handled.
+QUERY_COUNTS = ("num_queries", "num_queries_without_relevant", "num_short_queries", "num_repeated_items")
+COUNTS = (*QUERY_COUNTS, "num_examples", "finite", "spread", "label_spread")
 # The value of a model that knows the answers. Precision and serendipity have none: it depends on the query.
 _PERFECT = {
     **dict.fromkeys(("ndcg", *_BY_RATING, "recall", "hit_rate", "mrr", "map", "r_precision", "gauc", "auc"), 1.0),
@@ -63,7 +65,8 @@ def metric_names(task: Task, settings: EvaluationSettings) -> tuple[str, ...]:
     Example:
       >>> metric_names("rating", EvaluationSettings(top_k=[10]))
       ('ndcg@10', 'precision@10', 'recall@10', 'r_precision', 'gauc', 'rmse', 'mae', 'num_queries', \
-'num_queries_without_relevant', 'num_examples', 'finite', 'spread', 'label_spread')
+'num_queries_without_relevant', 'num_short_queries', 'num_repeated_items', 'num_examples', 'finite', 'spread', \
+'label_spread')
     """
     names = _AT_K[task] + (_BY_RATING if settings.rating_thresholds else ())
     if task == "retrieval" and settings.propensity_column:

@@ -277,8 +277,10 @@ def _slice_query(query: tuple[bytes, Iterable[_Part]], distinct_items: bool) -> 
     sharing: dict[tuple[int, ...], list[_SliceKey]] = defaultdict(list)
     for key, indices in members.items():
         sharing[tuple(indices)].append(key)
+    num_repeated = len(items) - len(set(items))
     for rows_of_slices, keys in sharing.items():
         extract = _nested(paths, values[list(rows_of_slices)])
+        extract[constants.FEATURES_KEY][row_values.REPEATED] = num_repeated
         if parts[0].lists is not None:
             extract[constants.FEATURES_KEY] |= {
                 row_values.LISTS: parts[0].lists,

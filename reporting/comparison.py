@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from evaluation.metric_table import better
+from evaluation.metric_table import QUERY_COUNTS, better
 from reporting.summary import MetricRecord, Summary
 
 Direction = Literal["higher", "lower", "neutral"]
-COUNTS = ("num_queries", "num_examples", "num_queries_without_relevant")
+COUNTS = (*QUERY_COUNTS, "num_examples")
 
 
 def direction(metric: str) -> Direction:

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from evaluation.metric_table import QUERY_COUNTS
 from reporting import comparison
 from reporting.interval_chart import Difference, draw_differences
 from reporting.line_chart import draw_lines
@@ -43,6 +44,7 @@ class WeakSlice:
 class EvaluationPart:
     """Everything of the part; empty where nothing was evaluated."""
 
+    counts: str = ""
     differences: Chart | None = None
     weakest: tuple[WeakSlice, ...] = ()
     charts: tuple[Chart, ...] = ()
@@ -74,10 +76,22 @@ def evaluation_part(summary: Summary, details: dict[str, Any]) -> EvaluationPart
     if "popularity_profile" in details:
         charts.append(popularity_chart(details["popularity_profile"]))
     return EvaluationPart(
+        counts=_counts(summary),
         differences=_differences(metric, rows),
         weakest=weakest_slices(summary, rows),
         charts=tuple(charts),
         examples=tuple(details.get("examples", ())),
+    )
+
+
+def _counts(summary: Summary) -> str:
+    """Return what was measured and how often it was out of the ordinary, in a sentence."""
+    found = {name: row.value for name in QUERY_COUNTS if (row := summary.metric(name)) is not None}
+    measured, without_relevant, short, repeated = (f"{found.get(name) or 0:,.0f}" for name in QUERY_COUNTS)
+    longest = max(summary.config.get("evaluation", {}).get("top_k", ()), default="k")
+    return (
+        f"{measured} queries were measured; {without_relevant} more have no relevant item and are left out. "
+        f"{short} have fewer than {longest} candidates; {repeated} rows repeat an item of their query."
     )
 
 

@@ -174,12 +174,14 @@ class _RelevantRanks(metric_types.Preprocessor):
         # Popularity is the last output of each model.
         popularity = ranks[np.arange(len(ranks)) // num_outputs * num_outputs + num_outputs - 1]
         values = ranking_values(ranks[:, relevant], popularity[:, relevant], self._top_k)
+        is_short = row_values.is_short(extracts, max(self._top_k))
+        num_repeated = row_values.num_repeated_items(extracts)
         if not self._thresholds:
-            yield QueryValues(group, values.reshape(-1))
+            yield QueryValues(group, values.reshape(-1), None, is_short, num_repeated)
             return
         ratings = row_values.feature(extracts, self._rating_key)
         by_rating = rating_values(ranks, gains.rating_gains(ratings, self._thresholds), self._top_k)
         # R-precision, which has no cut-off, comes last.
         end = values.shape[1] - len(NAMES)
         values = np.concatenate([values[:, :end], by_rating, values[:, end:]], axis=1).reshape(-1)
-        yield QueryValues(group, values, (~np.isnan(values)).astype(np.float64))
+        yield QueryValues(group, values, (~np.isnan(values)).astype(np.float64), is_short, num_repeated)

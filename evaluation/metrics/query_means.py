@@ -10,10 +10,8 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
 from evaluation.intervals import NUM_GROUPS
+from evaluation.metric_table import QUERY_COUNTS
 from evaluation.metrics.estimates import Estimates
-
-NUM_QUERIES = "num_queries"
-NUM_QUERIES_WITHOUT_RELEVANT = "num_queries_without_relevant"
 
 
 class QueryValues(NamedTuple):
@@ -23,11 +21,15 @@ class QueryValues(NamedTuple):
       group: of the user, see `evaluation.intervals.group_of`.
       values: float64 `(num_values,)` in the order of `Estimates`; None where the query has no relevant row.
       weights: float64 `(num_values,)`, 0 where a metric is not defined for the query; None: 1 for all.
+      is_short: whether there were fewer candidates than the largest k.
+      num_repeated_items: rows whose item stands in the query before.
     """
 
     group: int
     values: np.ndarray | None
     weights: np.ndarray | None = None
+    is_short: bool = False
+    num_repeated_items: int = 0
 
 
 class QueryTotals:
@@ -38,15 +40,19 @@ class QueryTotals:
       weights: float64 `(num_groups, num_values)`, sum of the weights.
       num_queries: queries with at least one relevant row.
       num_without_relevant: queries left out because they have none.
+      num_short: of `num_queries`, those with fewer candidates than the largest k.
+      num_repeated_items: in the `num_queries`.
     """
 
-    __slots__ = ("num_queries", "num_without_relevant", "totals", "weights")
+    __slots__ = ("num_queries", "num_repeated_items", "num_short", "num_without_relevant", "totals", "weights")
 
     def __init__(self, num_values: int) -> None:
         self.totals = np.zeros((NUM_GROUPS, num_values))
         self.weights = np.zeros((NUM_GROUPS, num_values))
         self.num_queries = 0
         self.num_without_relevant = 0
+        self.num_short = 0
+        self.num_repeated_items = 0
 
 
 class QueryMeansCombiner(beam.CombineFn):
@@ -77,6 +83,8 @@ class QueryMeansCombiner(beam.CombineFn):
             accumulator.totals[element.group] += np.where(element.weights > 0, element.values * element.weights, 0)
             accumulator.weights[element.group] += element.weights
         accumulator.num_queries += 1
+        accumulator.num_short += element.is_short
+        accumulator.num_repeated_items += element.num_repeated_items
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[QueryTotals]) -> QueryTotals:
@@ -87,6 +95,8 @@ class QueryMeansCombiner(beam.CombineFn):
             merged.weights += accumulator.weights
             merged.num_queries += accumulator.num_queries
             merged.num_without_relevant += accumulator.num_without_relevant
+            merged.num_short += accumulator.num_short
+            merged.num_repeated_items += accumulator.num_repeated_items
         return merged
 
     def extract_output(self, accumulator: QueryTotals) -> dict[metric_types.MetricKey, float]:
@@ -95,7 +105,13 @@ class QueryMeansCombiner(beam.CombineFn):
         with np.errstate(divide="ignore", invalid="ignore"):
             means = total / weight
             left_out = (total - accumulator.totals) / (weight - accumulator.weights)
-        counts = {NUM_QUERIES: accumulator.num_queries, NUM_QUERIES_WITHOUT_RELEVANT: accumulator.num_without_relevant}
+        found = (
+            accumulator.num_queries,
+            accumulator.num_without_relevant,
+            accumulator.num_short,
+            accumulator.num_repeated_items,
+        )
+        counts = dict(zip(QUERY_COUNTS, found, strict=True))
         return self._estimates.fill(means, left_out, accumulator.weights) | {
             key: float(counts[key.name]) for key in self._count_keys
         }
@@ -117,7 +133,7 @@ def mean_over_queries(
       values: yields `QueryValues`.
       counted: also return the numbers of queries; one metric of an evaluation should.
     """
-    names = (NUM_QUERIES, NUM_QUERIES_WITHOUT_RELEVANT) if counted else ()
+    names = QUERY_COUNTS if counted else ()
     counts = metric_keys(names, model_names, output_names)
     combiner = QueryMeansCombiner(estimates, counts)
     return [metric_types.MetricComputation([*estimates.keys, *counts], [values], combiner)]

@@ -158,7 +158,13 @@ class _ScoredRows(metric_types.Preprocessor):
             gained = gains.rating_gains(row_values.feature(extracts, self._rating_key), self._thresholds)
         scores = row_values.outputs(extracts, self._model_names, self._output_names)
         values = np.stack([ranking_values(row, relevant, self._top_k, gained) for row in scores])
-        yield QueryValues(group, values.reshape(-1), self._weights(relevant, gained, values.shape).reshape(-1))
+        yield QueryValues(
+            group,
+            values.reshape(-1),
+            self._weights(relevant, gained, values.shape).reshape(-1),
+            len(relevant) < max(self._top_k),
+            row_values.num_repeated_items(extracts),
+        )
 
     def _weights(self, relevant: np.ndarray, gained: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
         """Return how much the query counts in each metric, whatever the scores: 0 where a metric is not defined."""

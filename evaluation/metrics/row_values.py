@@ -12,6 +12,7 @@ from tensorflow_model_analysis.api import types
 # Features that `evaluation.queries` adds.
 GROUP = "user_group"
 LISTS = "recommended_places"
+REPEATED = "num_repeated_items"
 HISTORY = "history_places"
 
 
@@ -37,9 +38,20 @@ def group(extracts: types.Extracts) -> int:
     return 0 if groups is None else int(groups[0])
 
 
+def num_repeated_items(extracts: types.Extracts) -> int:
+    """Return how many rows of the query name an item that another row names, too; 0 where none were counted."""
+    return int(extracts[constants.FEATURES_KEY].get(REPEATED, 0))
+
+
 def lists(extracts: types.Extracts) -> np.ndarray:
     """Return each model's recommended items of the query, int32 `(num_models, length)`, places in the item table."""
     return extracts[constants.FEATURES_KEY][LISTS]
+
+
+def is_short(extracts: types.Extracts, k: int) -> bool:
+    """Return whether the candidate's list ends before k items; False where lists are not looked at, or are cut."""
+    found = extracts[constants.FEATURES_KEY].get(LISTS)
+    return found is not None and int((found[0] >= 0).sum()) < min(k, found.shape[1])
 
 
 def history(extracts: types.Extracts) -> np.ndarray:

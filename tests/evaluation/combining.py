@@ -14,7 +14,7 @@ def extracts(
     labels: Sequence[float], features: dict[str, Any] | None = None, group: int = 0, **outputs: Sequence[float]
 ) -> dict:
     """Return the extracts of one query of one model, by a user of a group."""
-    features = {**(features or {}), "user_group": [group] * len(labels)}
+    features = {"num_repeated_items": 0, **(features or {}), "user_group": [group] * len(labels)}
     return {
         "labels": np.array(labels, float),
         "predictions": {name: np.array(values, float) for name, values in outputs.items()},

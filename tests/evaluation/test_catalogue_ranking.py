@@ -5,6 +5,7 @@ from math import log2
 import numpy as np
 import pytest
 
+from evaluation.metric_table import QUERY_COUNTS
 from evaluation.metrics.catalogue_ranking import CatalogueRanking
 from tests.evaluation.combining import combine, extracts
 
@@ -33,6 +34,8 @@ def test_values_by_hand():
         "r_precision": 1 / 2,
         "num_queries": 1,
         "num_queries_without_relevant": 0,
+        "num_short_queries": 0,
+        "num_repeated_items": 0,
     }
     own = {name: value for (name, _, output), value in metrics.items() if output == "rank"}
     assert own == {name: pytest.approx(value, abs=1e-12) for name, value in expected.items()}
@@ -55,6 +58,20 @@ def test_queries_without_relevant_rows_are_counted_and_left_out():
     assert metrics["recall@1", "", "rank"] == 1
     assert metrics["num_queries", "", "rank"] == 1
     assert metrics["num_queries_without_relevant", "", "rank"] == 1
+
+
+def test_short_lists_and_repeated_items_are_counted():
+    queries = [
+        extracts([1], {"recommended_places": [[4, 2, -1]], "num_repeated_items": 2}, rank=[1]),
+        extracts([1], {"recommended_places": [[4, 2, 0]], "num_repeated_items": 1}, rank=[3]),
+        extracts([0], {"recommended_places": [[-1, -1, -1]]}, rank=[1]),
+    ]
+    counts = {
+        k: [combine(CatalogueRanking([1, k]), queries, ["rank"])[name, "", "rank"] for name in QUERY_COUNTS]
+        for k in (2, 3, 9)
+    }
+
+    assert counts == {2: [2, 1, 0, 3], 3: [2, 1, 1, 3], 9: [2, 1, 1, 3]}
 
 
 def test_no_queries_are_not_a_number():

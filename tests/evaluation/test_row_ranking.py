@@ -5,7 +5,7 @@ from math import log2
 
 import numpy as np
 import pytest
-from sklearn.metrics import ndcg_score
+from sklearn.metrics import ndcg_score, roc_auc_score
 
 from evaluation.metrics.row_ranking import RowRanking, ranking_values
 from tests.evaluation.combining import combine, extracts
@@ -58,6 +58,16 @@ def test_queries_without_relevant_rows_are_counted_and_left_out():
     assert metrics["num_queries_without_relevant", "", "score"] == 1
 
 
+def test_queries_with_fewer_rows_than_k_and_repeated_items_are_counted():
+    queries = [extracts([0, 0], {"liked": [1, 0], "num_repeated_items": 1}, score=[0.3, 0.1])]
+    queries.append(extracts([0, 0, 0], {"liked": [1, 0, 1]}, score=[0.3, 0.1, 0.2]))
+    metrics = combine(RowRanking([1, 3], "liked"), queries, ["score"])
+
+    assert metrics["num_short_queries", "", "score"] == 1
+    assert metrics["num_repeated_items", "", "score"] == 1
+    assert metrics["precision@3", "", "score"] == pytest.approx((1 / 3 + 2 / 3) / 2)
+
+
 def test_auc_of_a_user_counts_by_rows_and_only_with_both_classes():
     queries = [
         extracts([0, 0], {"liked": [1, 0]}, score=[0.9, 0.1]),  # AUC 1, 2 rows
@@ -88,11 +98,20 @@ def test_score_that_is_not_finite_makes_no_number(score):
     assert np.isnan(metrics["precision@1", "", "score"])
 
 
+def _expected_hits(scores: np.ndarray, liked: np.ndarray, k: int) -> float:
+    """Return how many liked rows stand among the first k, in the mean over all orders of rows with equal scores."""
+    found = 0.0
+    for score in scores[liked > 0]:
+        room = (k - np.sum(scores > score)) / np.sum(scores == score)
+        found += min(max(room, 0.0), 1.0)
+    return found
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_random_queries_agree_with_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     outputs, top_k = ["score", "popularity_score"], [1, 5, 30]
-    queries, expected = [], {}
+    queries, expected, areas = [], {}, {}
     for _ in range(40):
         num_rows = rng.integers(2, 20)
         liked = rng.integers(0, 2, num_rows)
@@ -108,9 +127,20 @@ def test_random_queries_agree_with_scikit_learn(seed):
                         if reached.any():
                             value = ndcg_score([gain], [values], k=k)
                             expected.setdefault((f"{kind}_{name}@{k}", "", output), []).append(value)
+                hits = _expected_hits(values, liked, k)
+                expected.setdefault((f"precision@{k}", "", output), []).append(hits / k)
+                expected.setdefault((f"recall@{k}", "", output), []).append(hits / liked.sum())
+            if liked.any():
+                hits = _expected_hits(values, liked, liked.sum())
+                expected.setdefault(("r_precision", "", output), []).append(hits / liked.sum())
+            if 0 < liked.sum() < num_rows:
+                areas.setdefault(output, []).append((num_rows, roc_auc_score(liked, values)))
 
     metrics = combine(RowRanking(top_k, "liked", [3, 5]), queries, outputs, seed=seed)
 
     assert {key: metrics[key] for key in expected} == {
         key: pytest.approx(np.mean(values), abs=1e-9) for key, values in expected.items()
     }
+    for output, found in areas.items():
+        rows, values = zip(*found, strict=True)
+        assert metrics["gauc", "", output] == pytest.approx(np.average(values, weights=rows), abs=1e-9)
