@@ -174,7 +174,7 @@ def _train_step(
             weight = _summed(tf.stop_gradient(weight), strategy)
             loss = optimizer.scale_loss(total / tf.maximum(weight, 1.0))
         gradients = tape.gradient(loss, [variable.value for variable in variables])
-        # Of tf.IndexedSlices, Keras's optimizers clip none, and square each occurrence of a row, not the row's gradient.
+        # Keras clips no tf.IndexedSlices, and its optimizers square each occurrence of a row, not the row's gradient.
         gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         optimizer.apply(gradients, variables)
         return _summed(total, strategy), weight
