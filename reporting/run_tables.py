@@ -94,13 +94,19 @@ def tuning_table(tuning: TuningRecord) -> Table:
 
 
 def metrics_table(summary: Summary) -> Table:
-    """Return all metrics of the overall slice: candidate, baseline, popularity and the changes."""
-    table = _table("Test metrics, overall", "metric")
+    """Return the metrics of the overall slice, of several cut-offs the headline's."""
+    cut_off = (headline(summary) or "").partition("@")[2]
+    names = [name for name in metric_names(summary) if name not in COUNTS]
+    at = {name: name.partition("@")[2] for name in names}
+    shown = [name for name in names if at[name] in ("", cut_off) or not cut_off]
+    others = sorted({int(at[name]) for name in set(names) - set(shown)})
+    more = f" (the page has k = {', '.join(map(str, others))} as well)" if others else ""
+    table = _table(f"Test metrics, overall{more}", "metric")
     for heading in ("candidate", "baseline", "change", "popularity", "change"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name in metric_names(summary):
+    for name in shown:
         row = summary.metric(name)
-        if row is not None and name not in COUNTS:
+        if row is not None and (row.value, row.baseline, row.popularity) != (None, None, None):
             table.add_row(name, *_cells(row))
     return table
 
