@@ -150,7 +150,7 @@ def test_gives_the_withheld_half_of_the_checkerboard_back(name: str, toy: Loaded
         best = np.argsort(-scores[row], kind="stable")[: len(world().withheld[number])]
         hits += [int(item) in world().withheld[number] for item in best]
     # Chance: 2 of 14 unseen items, so 1/7.
-    assert np.mean(hits) > 0.9
+    assert np.mean(hits) > 0.8
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if registry()[n].task != "retrieval" and n not in WITHOUT_LIKES])
