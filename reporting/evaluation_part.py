@@ -149,12 +149,11 @@ def _differences(metric: str, rows: Sequence[MetricRecord]) -> Chart | None:
         ("baseline", against("baseline", "difference_interval")),
         ("popularity", against("popularity", "lift_interval")),
     ]
-    if all(found is None for _, differences in series for found in differences):
+    shown = tuple(name for name, differences in series if any(differences))
+    if not shown:
         return None
-    title = f"{metric}: candidate minus baseline and minus popularity, by slice"
-    svg = draw_differences(title, [row.slice for row in rows], series)
-    shown = tuple(name for name, differences in series if any(found is not None for found in differences))
-    return Chart(title, shown, svg)
+    title = f"{metric}: candidate minus {' and minus '.join(shown)}, by slice"
+    return Chart(title, shown, draw_differences(title, [row.slice for row in rows], series))
 
 
 def calibration_chart(histograms: dict[str, _Table]) -> Chart:
@@ -206,9 +205,14 @@ def popularity_chart(profiles: dict[str, _Table]) -> Chart:
         series["baseline"] = _shares(profiles["baseline"][0][: last + 1])
     series["history"] = _shares(history[: last + 1])
     x = [float(index) for index in range(last + 1)]
-    svg = draw_lines("Share of items by popularity", x, series, "log2(train events + 1), rounded down")
+    # A bin holds the items from so many train events on, to below those of the next.
+    names = [f"{2**index - 1:,}" for index in range(last + 1)]
+    svg = draw_lines("Share of items by popularity", x, series, "train events, from", names)
     return Chart(
-        "Popularity of recommended items", tuple(series), svg, "Share of items shown, and of items chosen before."
+        "Popularity of recommended items",
+        tuple(series),
+        svg,
+        "Share of the items recommended, and of those that the same users chose before, by how often train holds them.",
     )
 
 

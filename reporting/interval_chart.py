@@ -32,12 +32,13 @@ class Difference:
 def draw_differences(
     title: str, labels: Sequence[str], series: Sequence[tuple[str, Sequence[Difference | None]]]
 ) -> Markup:
-    """Return the SVG; markers differ by colour and shape: CSS classes `versus-<name>`, a diamond, then a circle.
+    """Return the SVG; markers differ by colour and shape: CSS classes `versus-<name>`, a diamond for the baseline.
 
     Args:
       title: what is drawn, for the screen reader.
       labels: one a row.
-      series: name and differences, as many as labels; None where there is nothing to compare with.
+      series: name and differences, as many as labels; None where there is nothing to compare with. A series without
+        any is left out.
     """
     known = [found for _, differences in series for found in differences if found is not None]
     ends = [0.0, *(end for found in known for end in (found.value, found.low, found.high) if end is not None)]
@@ -49,6 +50,7 @@ def draw_differences(
     def place(value: float) -> float:
         return round(_LEFT + (value - low) / (high - low) * (_WIDTH - _RIGHT - _LEFT), 1)
 
+    series = [(name, differences) for name, differences in series if any(differences)]
     parts = [
         Markup(
             '<line class="grid" x1="{0}" y1="{1}" x2="{0}" y2="{2}"/>'
@@ -69,13 +71,13 @@ def draw_differences(
             found = differences[row]
             if found is not None:
                 y = middle + 7 * (index - (len(series) - 1) / 2)
-                parts.append(_mark(index, name, label, found, place, y))
+                parts.append(_mark(name, label, found, place, y))
     return Markup('<svg class="chart forest" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         _WIDTH, height, title, Markup("").join(parts)
     )
 
 
-def _mark(index: int, name: str, label: str, found: Difference, place: Callable[[float], float], y: float) -> Markup:
+def _mark(name: str, label: str, found: Difference, place: Callable[[float], float], y: float) -> Markup:
     """Return whisker and marker of one difference."""
     x = place(found.value)
     words = f"{label}, against {name}: {found.value:+.4g}"
@@ -85,7 +87,7 @@ def _mark(index: int, name: str, label: str, found: Difference, place: Callable[
         whisker = Markup('<line class="whisker" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
             place(found.low), y, place(found.high), y
         )
-    if index == 0:
+    if name == "baseline":
         marker = Markup('<path d="M{0} {1}l5.5 5.5l-5.5 5.5l-5.5 -5.5z"/>').format(x, y - 5.5)
     else:
         marker = Markup('<circle cx="{}" cy="{}" r="4.5"/>').format(x, y)
