@@ -10,7 +10,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from datasets import columns
 from evaluation.metric_table import QUERY_COUNTS
+from evaluation.slices import features_of
 from reporting import comparison
 from reporting.interval_chart import Difference, draw_differences
 from reporting.line_chart import draw_lines
@@ -45,6 +47,7 @@ class EvaluationPart:
     """Everything of the part; empty where nothing was evaluated."""
 
     counts: str = ""
+    cold_start: str = ""
     differences: Chart | None = None
     weakest: tuple[WeakSlice, ...] = ()
     charts: tuple[Chart, ...] = ()
@@ -79,6 +82,7 @@ def evaluation_part(summary: Summary, details: dict[str, Any]) -> EvaluationPart
         counts=_counts(summary),
         differences=_differences(metric, rows),
         weakest=weakest_slices(summary, rows),
+        cold_start=_cold_start(summary, rows),
         charts=tuple(charts),
         examples=tuple(details.get("examples", ())),
     )
@@ -92,6 +96,28 @@ def _counts(summary: Summary) -> str:
     return (
         f"{measured} queries were measured; {without_relevant} more have no relevant item and are left out. "
         f"{short} have fewer than {longest} candidates; {repeated} rows repeat an item of their query."
+    )
+
+
+def _cold_start(summary: Summary, rows: Sequence[MetricRecord]) -> str:
+    """Return where the model begins to be worth more than popularity, for the thresholds of the cold-start ladder."""
+    known = [row for row in rows if features_of(row.slice) == (columns.USER_EVENT_COUNT,) and row.lift_interval]
+    if not known:
+        return ""
+    sign = -1 if comparison.direction(known[0].name) == "lower" else 1
+    better: dict[bool, list[str]] = {True: [], False: []}
+    for row in known:
+        low, high = row.lift_interval or (0.0, 0.0)
+        better[(low if sign > 0 else -high) > 0].append(row.slice.partition("=")[2])
+    sentences = [
+        f"{words} {', '.join(names)} earlier events"
+        for words, names in (("surely better than popularity with", better[True]), ("not surely with", better[False]))
+        if names
+    ]
+    threshold = summary.config.get("serving", {}).get("min_events_for_model", "-")
+    return (
+        f"Cold start: for users the model is {'; '.join(sentences)}. It answers from serving.min_events_for_model, "
+        f"{threshold}, on."
     )
 
 

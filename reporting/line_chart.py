@@ -11,6 +11,20 @@ _WIDTH, _HEIGHT = 480, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 40
 
 
+# One look a name on every chart; other series look by their place.
+_STYLES = {"candidate": 0, "baseline": 1, "popularity": 2, "perfect": 3, "history": 3}
+
+
+def style_of(name: str, place: int) -> int:
+    """Return the number of the CSS classes of a series, such as `series-2` and `mark-2`.
+
+    Example:
+      >>> style_of("popularity", 1), style_of("eval", 1)
+      (2, 1)
+    """
+    return _STYLES.get(name, place)
+
+
 def draw_lines(
     title: str,
     x: Sequence[float],
@@ -57,7 +71,8 @@ def draw_lines(
     parts.append(
         Markup('<text class="tick middle" x="{}" y="{}">{}</text>').format((_LEFT + right) / 2, _HEIGHT - 4, x_label)
     )
-    for index, (name, values) in enumerate(series.items()):
+    for place_of_series, (name, values) in enumerate(series.items()):
+        index = style_of(name, place_of_series)
         points = [(place(a, b), a, b) for a, b in zip(x, values, strict=True) if b is not None]
         path = " ".join(f"{px},{py}" for (px, py), _, _ in points)
         parts.append(Markup('<polyline class="series-{}" points="{}"/>').format(index, path))

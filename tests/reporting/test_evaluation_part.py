@@ -4,6 +4,7 @@ import pytest
 
 from reporting.evaluation_part import evaluation_part, precisions_at, weakest_slices
 from reporting.page import render_page
+from reporting.summary import MetricRecord
 from tests.reporting.sample import DETAILS, NDCG, sample
 from tests.reporting.test_page import Page
 
@@ -18,7 +19,7 @@ def test_the_page_shows_differences_curves_and_examples_and_asks_for_nothing_els
     for words in ("Blade Runner (1982)", "Brazil (1985)", "<b>Heat</b>", "against baseline", "against popularity"):
         assert words in text
     titles = [words for words in page.texts if words.startswith("gender=F, against")]
-    assert titles == [
+    assert titles == 2 * [  # once for wide screens, once for narrow ones
         "gender=F, against baseline: -0.0003, between -0.006806 and +0.006206",
         "gender=F, against popularity: +0.0616, between +0.05184 and +0.07136",
     ]
@@ -36,6 +37,31 @@ def test_weakest_slices_are_large_and_say_whether_noise_explains_them() -> None:
         ("gender=M", "lowest"),
         ("gender=F", "-0.2 % against the baseline, which noise explains"),
     ]
+
+
+def test_users_with_few_events_are_told_from_those_that_the_model_knows() -> None:
+    slices = {"<1": (-0.01, 0.02), "1-10": (0.01, 0.03), ">=10": (0.02, 0.05)}
+    rows = [
+        MetricRecord(slice=f"user_event_count={name}", name="ndcg@10", value=0.2, popularity=0.1, lift_interval=ends)
+        for name, ends in slices.items()
+    ]
+    overall = MetricRecord(slice="overall", name="ndcg@10", value=0.2)
+    part = evaluation_part(sample(metrics=(overall, *rows), config={"serving": {"min_events_for_model": 3}}), {})
+
+    assert part.cold_start == (
+        "Cold start: for users the model is surely better than popularity with 1-10, >=10 earlier events; not surely "
+        "with <1 earlier events. It answers from serving.min_events_for_model, 3, on."
+    )
+
+
+def test_what_was_measured_is_counted() -> None:
+    counts = {"num_queries": 1500.0, "num_queries_without_relevant": 12, "num_short_queries": 3, "ndcg@10": 0.2}
+    rows = tuple(MetricRecord(slice="overall", name=name, value=value) for name, value in counts.items())
+
+    assert evaluation_part(sample(metrics=rows, config={"evaluation": {"top_k": [5, 20]}}), {}).counts == (
+        "1,500 queries were measured; 12 more have no relevant item and are left out. 3 have fewer than 20 candidates; "
+        "0 rows repeat an item of their query."
+    )
 
 
 def test_without_an_evaluation_there_is_nothing_to_show() -> None:
