@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ def evaluation_part(summary: Summary, details: dict[str, Any]) -> EvaluationPart
     charts = []
     if "score_histogram" in details:
         charts += [calibration_chart(details["score_histogram"]), precision_recall_chart(details["score_histogram"])]
+    if "depth_curve" in details:
+        charts.append(depth_chart(details["depth_curve"]))
     if "popularity_profile" in details:
         charts.append(popularity_chart(details["popularity_profile"]))
     return EvaluationPart(
@@ -202,6 +205,36 @@ def precision_recall_chart(histograms: dict[str, _Table]) -> Chart:
     return Chart(
         "Precision and recall", tuple(series), svg, "Precision at the highest threshold that reaches a recall."
     )
+
+
+def depth_chart(curves: dict[str, _Table]) -> Chart:
+    """Return precision at each recall that lists of 1, 2, ... items reach, from `depth_curve`."""
+    points = {}
+    for whose, (queries, recalls, precisions) in curves.items():
+        points[whose] = [
+            (recall / count, precision / count)
+            for count, recall, precision in zip(queries, recalls, precisions, strict=True)
+            if count
+        ]
+    furthest = max((found[-1][0] for found in points.values() if found), default=0.0)
+    x = [furthest * index / 20 for index in range(1, 21)]
+    series = {whose: [_between(found, recall) for recall in x] for whose, found in points.items()}
+    svg = draw_lines("Precision by recall", x, series, "recall", [f"{recall:.2g}" for recall in x])
+    note = "Means over queries of lists of one item, two, and so on, over the whole catalogue."
+    return Chart("Precision and recall", tuple(series), svg, note)
+
+
+def _between(points: Sequence[tuple[float, float]], recall: float) -> float | None:
+    """Return the precision on the line between the points about a recall; None outside of them.
+
+    Example:
+      >>> _between([(0.1, 0.4), (0.3, 0.2)], 0.2), _between([(0.1, 0.4)], 0.2)
+      (0.30000000000000004, None)
+    """
+    for (low, first), (high, second) in pairwise(points):
+        if low <= recall <= high + 1e-12 and high > low:
+            return first + (second - first) * (recall - low) / (high - low)
+    return None
 
 
 def precisions_at(table: _Table, recalls: Sequence[float]) -> list[float | None]:

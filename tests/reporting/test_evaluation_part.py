@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reporting.evaluation_part import evaluation_part, precisions_at, weakest_slices
+from reporting.evaluation_part import depth_chart, evaluation_part, precisions_at, weakest_slices
 from reporting.page import render_page
 from reporting.summary import MetricRecord
 from tests.reporting.sample import DETAILS, NDCG, sample
@@ -68,6 +68,16 @@ def test_without_an_evaluation_there_is_nothing_to_show() -> None:
     part = evaluation_part(sample(metrics=()), {})
 
     assert (part.differences, part.weakest, part.charts) == (None, (), ())
+
+
+def test_precision_by_recall_of_lists_by_hand() -> None:
+    # Over 2 queries: lists of one item find .1 and .4 of what is relevant, with precisions .2 and .1.
+    chart = depth_chart({"candidate": [[2.0, 2.0], [0.2, 0.8], [0.4, 0.2]]})
+
+    titles = [words for words in Page(str(chart.svg)).texts if words.startswith("candidate, recall")]
+    assert titles[0] == "candidate, recall 0.1: 0.2"
+    assert titles[5] == "candidate, recall 0.2: 0.1667"
+    assert titles[-1] == "candidate, recall 0.4: 0.1"
 
 
 def test_precision_at_a_recall_by_hand() -> None:
