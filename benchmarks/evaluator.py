@@ -120,7 +120,7 @@ def evaluator_seconds(folder: Path, config: Config) -> float:
 
     with tempfile.TemporaryDirectory(dir=folder) as out:
         context = BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=f"{out}/tmp", unique_id="1"
+            beam_pipeline_args=list(config.beam.pipeline_args), tmp_dir=f"{out}/tmp", unique_id="1"
         )
         inputs = {
             "examples": [artifact(standard_artifacts.Examples, "examples", split_names='["test", "items"]')],

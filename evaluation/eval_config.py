@@ -15,6 +15,7 @@ from evaluation.metric_table import list_cutoffs
 from evaluation.metrics.catalogue_ranking import CatalogueRanking
 from evaluation.metrics.classification import Classification
 from evaluation.metrics.counterfactual import Counterfactual
+from evaluation.metrics.depth_curve import DepthCurve
 from evaluation.metrics.exposure import Exposure
 from evaluation.metrics.popularity_profile import PopularityProfile
 from evaluation.metrics.recommended_items import RecommendedItems
@@ -95,7 +96,7 @@ def _metrics_specs(task: Task, settings: EvaluationSettings, items_path: str | N
         ranked["rating_key"] = columns.RATING
     rows_ranked = _metric(RowRanking, **ranked, relevance_key=columns.LIKED)
     metrics = {
-        "retrieval": [_metric(CatalogueRanking, **ranked)],
+        "retrieval": [_metric(CatalogueRanking, **ranked), _metric(DepthCurve)],
         "ranking": [rows_ranked, _metric(Classification), _metric(ScoreHistogram)],
         "rating": [rows_ranked, _metric(Regression)],
     }[task]

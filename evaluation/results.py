@@ -12,13 +12,13 @@ import tensorflow_model_analysis as tfma
 from evaluation.eval_config import BASELINE, OUTPUTS
 from evaluation.gate import MetricRow
 from evaluation.metric_table import COUNTS, metric_names
-from evaluation.metrics import popularity_profile, score_histogram
+from evaluation.metrics import depth_curve, popularity_profile, score_histogram
 from evaluation.slices import MISSING, OTHER, OVERALL, Bucket, features_of
 from models.registry import Task
 from settings.evaluation import EvaluationSettings
 
 # Metrics whose value is a table of counts.
-ARRAYS = (popularity_profile.NAME, score_histogram.NAME)
+ARRAYS = (depth_curve.NAME, popularity_profile.NAME, score_histogram.NAME)
 
 
 class _Found(NamedTuple):

@@ -105,7 +105,7 @@ def _evaluate(
         "blessing": [artifact(standard_artifacts.ModelBlessing, work / "blessing")],
     }
     context = BaseBeamExecutor.Context(
-        beam_pipeline_args=list(config.beam.args), tmp_dir=str(temporary / "tmp"), unique_id="evaluate"
+        beam_pipeline_args=list(config.beam.pipeline_args), tmp_dir=str(temporary / "tmp"), unique_id="evaluate"
     )
     evaluator.Executor(context).Do(inputs, outputs, {"config": config.to_json(), "code": ""})
     return work / "blessing"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from datasets import columns
 from evaluation.metric_table import QUERY_COUNTS
+from evaluation.slices import features_of
 from reporting import comparison
 from reporting.interval_chart import Difference, draw_differences
 from reporting.line_chart import draw_lines
@@ -45,6 +48,7 @@ class EvaluationPart:
     """Everything of the part; empty where nothing was evaluated."""
 
     counts: str = ""
+    cold_start: str = ""
     differences: Chart | None = None
     weakest: tuple[WeakSlice, ...] = ()
     charts: tuple[Chart, ...] = ()
@@ -73,12 +77,15 @@ def evaluation_part(summary: Summary, details: dict[str, Any]) -> EvaluationPart
     charts = []
     if "score_histogram" in details:
         charts += [calibration_chart(details["score_histogram"]), precision_recall_chart(details["score_histogram"])]
+    if "depth_curve" in details:
+        charts.append(depth_chart(details["depth_curve"]))
     if "popularity_profile" in details:
         charts.append(popularity_chart(details["popularity_profile"]))
     return EvaluationPart(
         counts=_counts(summary),
         differences=_differences(metric, rows),
         weakest=weakest_slices(summary, rows),
+        cold_start=_cold_start(summary, rows),
         charts=tuple(charts),
         examples=tuple(details.get("examples", ())),
     )
@@ -92,6 +99,28 @@ def _counts(summary: Summary) -> str:
     return (
         f"{measured} queries were measured; {without_relevant} more have no relevant item and are left out. "
         f"{short} have fewer than {longest} candidates; {repeated} rows repeat an item of their query."
+    )
+
+
+def _cold_start(summary: Summary, rows: Sequence[MetricRecord]) -> str:
+    """Return where the model begins to be worth more than popularity, for the thresholds of the cold-start ladder."""
+    known = [row for row in rows if features_of(row.slice) == (columns.USER_EVENT_COUNT,) and row.lift_interval]
+    if not known:
+        return ""
+    sign = -1 if comparison.direction(known[0].name) == "lower" else 1
+    better: dict[bool, list[str]] = {True: [], False: []}
+    for row in known:
+        low, high = row.lift_interval or (0.0, 0.0)
+        better[(low if sign > 0 else -high) > 0].append(row.slice.partition("=")[2])
+    sentences = [
+        f"{words} {', '.join(names)} earlier events"
+        for words, names in (("surely better than popularity with", better[True]), ("not surely with", better[False]))
+        if names
+    ]
+    threshold = summary.config.get("serving", {}).get("min_events_for_model", "-")
+    return (
+        f"Cold start: for users the model is {'; '.join(sentences)}. It answers from serving.min_events_for_model, "
+        f"{threshold}, on."
     )
 
 
@@ -149,12 +178,11 @@ def _differences(metric: str, rows: Sequence[MetricRecord]) -> Chart | None:
         ("baseline", against("baseline", "difference_interval")),
         ("popularity", against("popularity", "lift_interval")),
     ]
-    if all(found is None for _, differences in series for found in differences):
+    shown = tuple(name for name, differences in series if any(differences))
+    if not shown:
         return None
-    title = f"{metric}: candidate minus baseline and minus popularity, by slice"
-    svg = draw_differences(title, [row.slice for row in rows], series)
-    shown = tuple(name for name, differences in series if any(found is not None for found in differences))
-    return Chart(title, shown, svg)
+    title = f"{metric}: candidate minus {' and minus '.join(shown)}, by slice"
+    return Chart(title, shown, draw_differences(title, [row.slice for row in rows], series))
 
 
 def calibration_chart(histograms: dict[str, _Table]) -> Chart:
@@ -177,6 +205,36 @@ def precision_recall_chart(histograms: dict[str, _Table]) -> Chart:
     return Chart(
         "Precision and recall", tuple(series), svg, "Precision at the highest threshold that reaches a recall."
     )
+
+
+def depth_chart(curves: dict[str, _Table]) -> Chart:
+    """Return precision at each recall that lists of 1, 2, ... items reach, from `depth_curve`."""
+    points = {}
+    for whose, (queries, recalls, precisions) in curves.items():
+        points[whose] = [
+            (recall / count, precision / count)
+            for count, recall, precision in zip(queries, recalls, precisions, strict=True)
+            if count
+        ]
+    furthest = max((found[-1][0] for found in points.values() if found), default=0.0)
+    x = [furthest * index / 20 for index in range(1, 21)]
+    series = {whose: [_between(found, recall) for recall in x] for whose, found in points.items()}
+    svg = draw_lines("Precision by recall", x, series, "recall", [f"{recall:.2g}" for recall in x])
+    note = "Means over queries of lists of one item, two, and so on, over the whole catalogue."
+    return Chart("Precision and recall", tuple(series), svg, note)
+
+
+def _between(points: Sequence[tuple[float, float]], recall: float) -> float | None:
+    """Return the precision on the line between the points about a recall; None outside of them.
+
+    Example:
+      >>> _between([(0.1, 0.4), (0.3, 0.2)], 0.2), _between([(0.1, 0.4)], 0.2)
+      (0.30000000000000004, None)
+    """
+    for (low, first), (high, second) in pairwise(points):
+        if low <= recall <= high + 1e-12 and high > low:
+            return first + (second - first) * (recall - low) / (high - low)
+    return None
 
 
 def precisions_at(table: _Table, recalls: Sequence[float]) -> list[float | None]:
@@ -206,9 +264,14 @@ def popularity_chart(profiles: dict[str, _Table]) -> Chart:
         series["baseline"] = _shares(profiles["baseline"][0][: last + 1])
     series["history"] = _shares(history[: last + 1])
     x = [float(index) for index in range(last + 1)]
-    svg = draw_lines("Share of items by popularity", x, series, "log2(train events + 1), rounded down")
+    # A bin holds the items from so many train events on, to below those of the next.
+    names = [f"{2**index - 1:,}" for index in range(last + 1)]
+    svg = draw_lines("Share of items by popularity", x, series, "train events, from", names)
     return Chart(
-        "Popularity of recommended items", tuple(series), svg, "Share of items shown, and of items chosen before."
+        "Popularity of recommended items",
+        tuple(series),
+        svg,
+        "Share of the items recommended, and of those that the same users chose before, by how often train holds them.",
     )
 
 

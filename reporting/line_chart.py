@@ -11,7 +11,27 @@ _WIDTH, _HEIGHT = 480, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 40
 
 
-def draw_lines(title: str, x: Sequence[float], series: Mapping[str, Sequence[float | None]], x_label: str) -> Markup:
+# One look a name on every chart; other series look by their place.
+_STYLES = {"candidate": 0, "baseline": 1, "popularity": 2, "perfect": 3, "history": 3}
+
+
+def style_of(name: str, place: int) -> int:
+    """Return the number of the CSS classes of a series, such as `series-2` and `mark-2`.
+
+    Example:
+      >>> style_of("popularity", 1), style_of("eval", 1)
+      (2, 1)
+    """
+    return _STYLES.get(name, place)
+
+
+def draw_lines(
+    title: str,
+    x: Sequence[float],
+    series: Mapping[str, Sequence[float | None]],
+    x_label: str,
+    x_names: Sequence[str] | None = None,
+) -> Markup:
     """Return the SVG; its colours come from the page's CSS classes `series-0`, `series-1`, ...
 
     Args:
@@ -19,7 +39,9 @@ def draw_lines(title: str, x: Sequence[float], series: Mapping[str, Sequence[flo
       x: where the values stand, ascending.
       series: values by name, as long as `x`; None leaves a gap.
       x_label: what `x` counts.
+      x_names: what stands below each of `x`; None: the number itself.
     """
+    named = dict(zip(x, x_names or [f"{value:g}" for value in x], strict=True))
     known = [value for values in series.values() for value in values if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     ticks = nice_ticks(low, high)
@@ -43,17 +65,18 @@ def draw_lines(title: str, x: Sequence[float], series: Mapping[str, Sequence[flo
     for value in _some(x):
         parts.append(
             Markup('<text class="tick middle" x="{}" y="{}">{}</text>').format(
-                place(value, low)[0], bottom + 18, f"{value:g}"
+                place(value, low)[0], bottom + 18, named[value]
             )
         )
     parts.append(
         Markup('<text class="tick middle" x="{}" y="{}">{}</text>').format((_LEFT + right) / 2, _HEIGHT - 4, x_label)
     )
-    for index, (name, values) in enumerate(series.items()):
+    for place_of_series, (name, values) in enumerate(series.items()):
+        index = style_of(name, place_of_series)
         points = [(place(a, b), a, b) for a, b in zip(x, values, strict=True) if b is not None]
         path = " ".join(f"{px},{py}" for (px, py), _, _ in points)
         parts.append(Markup('<polyline class="series-{}" points="{}"/>').format(index, path))
-        parts += [_marker(index, px, py, f"{name}, {x_label} {a:g}: {b:.4g}") for (px, py), a, b in points]
+        parts += [_marker(index, px, py, f"{name}, {x_label} {named[a]}: {b:.4g}") for (px, py), a, b in points]
     ends = "; ".join(f"{name} ends at {values[-1]:.4g}" for name, values in series.items() if values[-1] is not None)
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">{}</svg>').format(
         _WIDTH, _HEIGHT, title, ends, Markup("").join(parts)

@@ -34,7 +34,8 @@ def write_card(summary: Summary, folder: Path) -> None:
 
 def card(summary: Summary) -> list[Section]:
     """Return the sections of the card."""
-    return [_model(summary), _data(summary), _features(summary), _metrics(summary), _slices(summary), _limits(summary)]
+    parts = (_model, _data, _schema, _features, _metrics, _slices, _limits)
+    return [part(summary) for part in parts]
 
 
 def render_markdown(summary: Summary, sections: Sequence[Section]) -> str:
@@ -80,6 +81,29 @@ def _data(summary: Summary) -> Section:
         for name, split in summary.data.items()
     ]
     return Section("Data", (summary.source or "source not recorded",), (head, *rows) if rows else ())
+
+
+def _schema(summary: Summary) -> Section:
+    """Return the columns of the data that were validated."""
+    node = summary.node("SchemaGen")
+    uris = node.outputs.get("schema", ()) if node is not None else ()
+    path = Path(uris[0]) / "schema.pbtxt" if uris else None
+    if path is None or not path.is_file():
+        return Section("Schema", ("not recorded",))
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    features = text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema()).feature
+    rows = [
+        (
+            feature.name,
+            schema_pb2.FeatureType.Name(feature.type).lower(),
+            "yes" if feature.presence.min_fraction == 1 else "no",
+            "one" if feature.value_count.min == feature.value_count.max == 1 else "several",
+        )
+        for feature in features
+    ]
+    return Section("Schema", (), (("column", "type", "in every row", "values a row"), *rows))
 
 
 def _features(summary: Summary) -> Section:

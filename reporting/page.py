@@ -16,7 +16,7 @@ from reporting.dag_picture import STATE_WORDS, draw_dag
 from reporting.durations import clock, day
 from reporting.evaluation_part import evaluation_part, read_details
 from reporting.feature_statistics import FeatureSummary, read_feature_statistics
-from reporting.line_chart import draw_lines
+from reporting.line_chart import draw_lines, style_of
 from reporting.outcome import outcome
 from reporting.summary import MetricRecord, Summary, write_atomically
 
@@ -70,6 +70,7 @@ def render_page(summary: Summary, features: list[FeatureSummary], details: dict[
     main_metric = comparison.headline(summary)
     return environment.get_template("page.html.j2").render(
         css=page_style(),
+        style_of=style_of,
         part=evaluation_part(summary, details or {}),
         confidence=summary.config.get("gate", {}).get("confidence", 0.95),
         run=summary,

@@ -143,18 +143,27 @@ def _recommended_items(
 
 
 class _Lists(metric_types.Preprocessor):
-    """From the lists of a query to the vector of its metrics, once for all slices."""
+    """From the lists of a query to the vector of its metrics, once for all slices.
+
+    The extracts of one query come one after the other, for slices that hold different rows of it, and share its lists.
+    """
 
     def __init__(self, num_models: int, top_k: Sequence[int], items_path: str) -> None:
         super().__init__(name=f"lists:{num_models}:{top_k}:{items_path}")
         self._num_models = num_models
         self._top_k = list(top_k)
         self._items_path = items_path
+        self._latest: tuple[np.ndarray, np.ndarray] | None = None
 
     def process(self, extracts: types.Extracts) -> Iterator[QueryValues]:
         """Yield the metrics."""
-        items = item_table.load(self._items_path)
-        lists, history = row_values.lists(extracts), row_values.history(extracts)
-        baseline = lists[1] if self._num_models > 1 else None
-        values = np.stack([list_values(row, history, baseline, items, self._top_k) for row in lists]).reshape(-1)
+        lists = row_values.lists(extracts)
+        if self._latest is None or self._latest[0] is not lists:
+            self._latest = lists, self._values(lists, row_values.history(extracts))
+        values = self._latest[1]
         yield QueryValues(row_values.group(extracts), values, (~np.isnan(values)).astype(np.float64))
+
+    def _values(self, lists: np.ndarray, history: np.ndarray) -> np.ndarray:
+        items = item_table.load(self._items_path)
+        baseline = lists[1] if self._num_models > 1 else None
+        return np.stack([list_values(row, history, baseline, items, self._top_k) for row in lists]).reshape(-1)

@@ -15,6 +15,7 @@ from tfx.types.channel import Channel
 
 from components.evaluator import Evaluator, Executor
 from settings.errors import ConfigError, DataError, InfraValidationError
+from settings.runtime import BeamSettings
 from tests.evaluation.echo import config, echo_models, save_echo, write_rows  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("echo_models")
@@ -89,7 +90,7 @@ def _run(tmp_path: Path, inputs: dict[str, list], blob: str) -> Any:
         "blessing": [blessing],
     }
     context = BaseBeamExecutor.Context(
-        beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(tmp_path / "tmp"), unique_id="1"
+        beam_pipeline_args=list(BeamSettings().pipeline_args), tmp_dir=str(tmp_path / "tmp"), unique_id="1"
     )
     Executor(context).Do(inputs, outputs, {"config": blob, "code": "", "current_component_id": "Evaluator"})
     return blessing

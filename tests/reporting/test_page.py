@@ -78,7 +78,7 @@ def test_the_page_needs_no_network_and_no_script() -> None:
 def test_every_picture_has_words_and_every_anchor_a_target() -> None:
     page = Page(render_page(sample(), FEATURES))
     pictures = [a for tag, a in page.attributes if tag == "svg" and a.get("role") == "img"]
-    assert len(pictures) == 5  # the DAG twice, differences by slice, loss, ndcg@10
+    assert len(pictures) == 6  # the DAG and the differences by slice, each twice, loss, ndcg@10
     assert all(a["aria-label"] for a in pictures)
     ids = [a["id"] for _, a in page.attributes if "id" in a]
     assert len(ids) == len(set(ids))

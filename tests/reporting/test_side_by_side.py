@@ -10,7 +10,11 @@ from reporting.summary import MetricRecord, write
 from tests.reporting.sample import sample
 from tests.reporting.test_page import Page
 
-BETTER = sample(run_id="20260104-020000", metrics=(MetricRecord(slice="overall", name="ndcg@10", value=0.25),))
+VALUES = {"ndcg@10": 0.25, "num_queries": 1500.0}
+BETTER = sample(
+    run_id="20260104-020000",
+    metrics=tuple(MetricRecord(slice="overall", name=name, value=value) for name, value in VALUES.items()),
+)
 
 
 def test_the_best_of_each_row_is_marked() -> None:
@@ -20,6 +24,13 @@ def test_the_best_of_each_row_is_marked() -> None:
     assert lines["overall", "recall@10"].best is None  # the other run has none
     assert lines["gender=F", "ndcg@10"].cells[1] is None
     assert "★" in " ".join(Page(render_side_by_side([sample(), BETTER])).texts)
+
+
+def test_nothing_is_called_best_among_runs_with_other_queries() -> None:
+    fewer = sample(metrics=(*BETTER.metrics[:1], BETTER.metrics[1].model_copy(update={"value": 1499.0})))
+
+    assert {line.best for line in lines_of([sample(), fewer])} == {None}
+    assert "measured different queries" in " ".join(Page(render_side_by_side([sample(), fewer])).texts)
 
 
 def test_the_command_reads_run_ids_and_folders_and_refuses_what_is_neither(tmp_path: Path) -> None:
