@@ -1,9 +1,10 @@
 # Every target sets the environment up first; that costs nothing when it is already complete.
 PYTHON := .venv/bin/python
 CONFIG ?= configs/movielens_100k.yaml
+KUBERNETES_CACHE ?= .tools/kubernetes
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint check-manifests format bench bench-quality bench-throughput bench-join bench-serving bench-gate bench-evaluator bench-data
+.PHONY: help setup run test lint check-manifests kubernetes-e2e format bench bench-quality bench-throughput bench-join bench-serving bench-gate bench-evaluator bench-data
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -23,6 +24,13 @@ lint: setup ## ruff and mypy
 
 check-manifests: setup ## checkov over all Kubernetes manifests and the Dockerfile (needs kubectl)
 	@kubernetes/check_manifests.sh
+
+kubernetes-e2e: setup ## build a one-machine Kubernetes and the image, run the pipeline there as Jobs (root, Debian 12, 1 h)
+	@kubernetes/e2e/cluster.sh build $(KUBERNETES_CACHE)
+	@kubernetes/e2e/image.sh $(KUBERNETES_CACHE)
+	@kubernetes/e2e/cluster.sh start $(KUBERNETES_CACHE)
+	@$(PYTHON) kubernetes/e2e/proofs.py $(KUBERNETES_CACHE); code=$$?; \
+	  kubernetes/e2e/cluster.sh stop $(KUBERNETES_CACHE); exit $$code
 
 format: setup ## rewrite the code in house style
 	@$(PYTHON) -m ruff check --fix .

@@ -43,7 +43,7 @@ def _read(path: Path) -> KubernetesSettings:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from None
     except ValidationError as error:
         lines = [
-            f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg'].removeprefix('Value error, ')}"
+            ": ".join(filter(None, [".".join(map(str, mistake["loc"])), mistake["msg"].removeprefix("Value error, ")]))
             for mistake in error.errors(include_url=False)
         ]
         raise ConfigError(f"{path}: " + "\n  ".join(lines)) from None

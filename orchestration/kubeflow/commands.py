@@ -158,6 +158,18 @@ def job(
     click.echo(yaml.safe_dump_all(manifests(config, settings, cron, time_zone), sort_keys=False), nl=False)
 
 
+@kubeflow.command("job-status", short_help="Tell how the Jobs that `job` printed are doing.")
+@config_option
+@cluster_option
+def job_status(config_path: Path, cluster_path: Path | None) -> None:
+    """Tell how this configuration's Jobs are doing, newest first, and in words why one waits or failed."""
+    from orchestration.kubeflow.job_status import job_statuses
+    from orchestration.kubeflow.submission import load_settings
+
+    for status in job_statuses(*load_settings(config_path, cluster_path)):
+        click.echo("\n  ".join([f"{status.name}  {status.created}  {status.state}", *status.reasons]) + "\n")
+
+
 def _server(settings: KubernetesSettings, host: str | None, multi_user: bool = False) -> Kubeflow:
     from orchestration.kubeflow.client import Kubeflow
 

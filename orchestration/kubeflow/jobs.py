@@ -18,8 +18,14 @@ from settings.kubernetes import KubernetesSettings, NodeRequirement, Toleration
 # The step's name under `kubernetes.nodes`: resources and placement of the one pod.
 JOB = "Job"
 CONFIG_FOLDER = "/etc/shortlist"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
 # Wrong configuration, anomalies, not blessed, infra validation: the same input would end the same way.
 FINAL_EXIT_CODES = (2, 3, 4, 5)
+
+
+def instance(config: Config) -> str:
+    """Return what all Jobs of a configuration carry as the label `INSTANCE_LABEL`."""
+    return f"shortlist-{config.name.replace('_', '-')}"
 
 
 def manifests(
@@ -40,8 +46,8 @@ def manifests(
       ConfigError: the cron expression is wrong.
     """
     digest = hashlib.sha256((config.to_json() + settings.model_dump_json()).encode()).hexdigest()[:10]
-    name = f"shortlist-{config.name.replace('_', '-')}"
-    labels = {"app.kubernetes.io/name": "shortlist", "app.kubernetes.io/instance": name}
+    name = instance(config)
+    labels = {"app.kubernetes.io/name": "shortlist", INSTANCE_LABEL: name}
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
