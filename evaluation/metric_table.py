@@ -42,7 +42,7 @@ _PLAIN: dict[Task, tuple[str, ...]] = {
     "ranking": ("r_precision", "gauc", "auc", "log_loss", "calibration"),
     "rating": ("r_precision", "gauc", "rmse", "mae"),
 }
-# How many there were of what a metric's docstring says how it is handled.
+# Queries that were measured, and how often one was out of the ordinary; see docs/evaluation.md.
 QUERY_COUNTS = ("num_queries", "num_queries_without_relevant", "num_short_queries", "num_repeated_items")
 COUNTS = (*QUERY_COUNTS, "num_examples", "finite", "spread", "label_spread")
 # The value of a model that knows the answers. Precision and serendipity have none: it depends on the query.

@@ -26,8 +26,6 @@ from settings.evaluation import LIST_LENGTH
 from settings.serving import ServingSettings
 
 Tensors = dict[str, tf.Tensor]
-# Scores held at a time; a block has at least one row, so a catalogue may be larger.
-_SCORES_A_BLOCK = 4_194_304
 # An item's mean label is drawn towards the overall mean as if it had this many more rows of it.
 _PRIOR_ROWS = 10
 _SECONDS_A_DAY = 86_400
@@ -102,6 +100,7 @@ class Servable(tf.Module):
         self._task = task
         self._parser = parser
         self._num_items = len(catalogue)
+        self._scores_a_block = serving.scores_a_block
         self._scorer = make_scorer(task, model, space, catalogue.features, train)
         # One more: the item that is not there.
         self._item_ids = tf.constant([*catalogue.item_ids.tolist(), b""])
@@ -265,7 +264,7 @@ class Servable(tf.Module):
         }
 
     def _rows_a_block(self) -> tf.Tensor:
-        return tf.constant(max(_SCORES_A_BLOCK // self._num_items, 1))
+        return tf.constant(max(self._scores_a_block // self._num_items, 1))
 
 
 def save(servable: Servable, path: str) -> None:

@@ -22,6 +22,12 @@ class ServingSettings(Section):
     popularity_window_days: float | None = Field(
         None, gt=0, description="Popular is what was chosen in the last so many days of train; empty: in all of it."
     )
+    scores_a_block: int = Field(
+        4_194_304,
+        ge=1,
+        description="Scores of users by items that a retrieval model holds at a time, when it serves and when it is "
+        "evaluated; those of one user at least.",
+    )
 
     @model_validator(mode="after")
     def _rising(self) -> ServingSettings:

@@ -9,11 +9,11 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import serving.scoring
-import serving.servable
 from models.fitting import fit
 from models.registry import parse_params
 from serving.loaded_model import LoadedModel
 from serving.servable import Servable, save
+from settings.serving import ServingSettings
 from settings.training import TrainingSettings
 from tests.models.toy_data import COLD_ITEM, NUM_ITEMS, example, item_columns, loaded, user_columns, world
 
@@ -25,19 +25,19 @@ def trained(name: str) -> keras.Model:
     return fit(parse_params({"name": name}), settings, loaded().space, loaded().data)[0]
 
 
-def exported(task: str, model: keras.Model, path: Path) -> LoadedModel:
+def exported(task: str, model: keras.Model, path: Path, settings: ServingSettings | None = None) -> LoadedModel:
     toy = loaded()
-    save(Servable(task, model, toy.space, toy.parser, toy.data.catalogue, toy.users, toy.data.train), str(path))
+    data = toy.data
+    save(Servable(task, model, toy.space, toy.parser, data.catalogue, toy.users, data.train, settings), str(path))
     return LoadedModel(path)
 
 
 @pytest.fixture(scope="module")
 def retrieval(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, LoadedModel]:
     # Small blocks, so that several of them are computed.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving.servable, "_SCORES_A_BLOCK", 7 * CATALOGUE_SIZE)
-        model = trained("two_tower")
-        return model, exported("retrieval", model, tmp_path_factory.mktemp("servable") / "two_tower")
+    settings = ServingSettings(scores_a_block=7 * CATALOGUE_SIZE)
+    model = trained("two_tower")
+    return model, exported("retrieval", model, tmp_path_factory.mktemp("servable") / "two_tower", settings)
 
 
 @pytest.fixture(scope="module")
