@@ -22,7 +22,7 @@ def record(name: str, result: dict[str, Any]) -> None:
 
 
 def provenance() -> dict[str, Any]:
-    """Return commit, date and machine of a measurement."""
+    """Return commit, date and machine of a measurement, and how many processes it was shared by in the last minute."""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=RESULTS.parent, capture_output=True, text=True, check=False
     )
@@ -30,6 +30,7 @@ def provenance() -> dict[str, Any]:
         "commit": commit.stdout.strip(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }

@@ -65,9 +65,13 @@ _SIDES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int, tuple[str, ...
 }
 
 
-def ours(name: str, data: Path) -> float:
-    """Return the examples a second of the best epoch; for a sequence model an example is a user's sequence."""
-    from benchmarks.quality import protocols
+def ours(name: str, data: Path, seed: int) -> dict[str, Any]:
+    """Return the examples a second of the best epoch, and of a ranking model the AUC that it came to.
+
+    For a sequence model an example is a sequence of a user's.
+    """
+    from benchmarks.quality import measures, protocols
+    from benchmarks.quality.__main__ import of_rows
     from models.fitting import fit
     from models.registry import parse_params
     from settings.training import TrainingSettings
@@ -75,18 +79,22 @@ def ours(name: str, data: Path) -> float:
     protocol, model, training, length, _ = _SIDES[name]
     is_next = protocol == "next_item_1m"
     problem = protocols.next_item_1m(data, length) if is_next else protocols.clicks_1m(data)
-    settings = TrainingSettings(**training, early_stopping_patience=0)
-    _, history = fit(parse_params({"name": name, **model}), settings, problem.space, problem.data)
+    settings = TrainingSettings(**training, early_stopping_patience=0, seed=seed)
+    trained, history = fit(parse_params({"name": name, **model}), settings, problem.space, problem.data)
     rows = history.examples_per_second * sum(epoch["seconds"] for epoch in history.epochs) / len(history.epochs)
-    return rows / min(epoch["seconds"] for epoch in history.epochs)
+    found = {"train_examples_per_second": rows / min(epoch["seconds"] for epoch in history.epochs)}
+    if is_next:
+        return found
+    return {**found, "metrics": {"auc": measures.auc(problem.test.liked, of_rows(trained, problem.test))}}
 
 
-def measured(command: list[str], key: str) -> float:
-    """Run a process and return a number of the last JSON line that it prints."""
+def measured(command: list[str]) -> tuple[float, float | None]:
+    """Run a process; return the examples a second, and the AUC if any, of the last JSON line that it prints."""
     environment = os.environ | _ALLOCATOR
     asked = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     line = json.loads([line for line in asked.stdout.splitlines() if line.startswith("{")][-1])
-    return float(line.get(f"best_epoch_{key}") or line[f"train_{key}"])
+    rate = float(line.get("best_epoch_examples_per_second") or line["train_examples_per_second"])
+    return rate, line.get("metrics", {}).get("auc")
 
 
 def main() -> None:
@@ -97,31 +105,28 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SHORTLIST_DATA", "data")))
     parser.add_argument("--peers", type=Path, help="folder of the peers' virtual environments")
     parser.add_argument("--scripts", type=Path, help="folder of the peers' scripts")
+    parser.add_argument("--seed", type=int, default=0, help="of --one")
     parser.add_argument("--one", help="measure this model here and print it; used for each round")
     options = parser.parse_args()
     if options.one:
-        print(json.dumps({"train_examples_per_second": ours(options.one, options.data)}))
+        print(json.dumps(ours(options.one, options.data, options.seed)))
         return
-    result: dict[str, Any] = {}
     for name in options.models.split(","):
-        own = [sys.executable, "-m", "benchmarks.throughput", "--one", name, "--data", str(options.data)]
         peer = _SIDES[name][4]
-        rates: dict[str, list[float]] = {"ours": [], "peer": []}
-        for _ in range(options.rounds):
-            rates["ours"].append(measured(own, "examples_per_second"))
+        rounds: dict[str, list[tuple[float, float | None]]] = {"ours": [], "peer": []}
+        for seed in range(options.rounds):
+            own = ["-m", "benchmarks.throughput", "--one", name, "--seed", str(seed), "--data", str(options.data)]
+            rounds["ours"].append(measured([sys.executable, *own]))
             if peer and options.peers:
                 python, script = options.peers / peer[0] / "bin" / "python", options.scripts / peer[1]
-                command = [str(python), str(script), "--data", str(options.data), *peer[2:]]
-                rates["peer"].append(measured(command, "examples_per_second"))
-        medians = {side: round(statistics.median(found)) for side, found in rates.items() if found}
+                theirs = ["--seed", str(seed), "--data", str(options.data), *peer[2:]]
+                rounds["peer"].append(measured([str(python), str(script), *theirs]))
+        medians = {side: round(statistics.median(rate for rate, _ in found)) for side, found in rounds.items() if found}
         ratio = {"ratio": round(medians["ours"] / medians["peer"], 2)} if "peer" in medians else {}
-        result[name] = {
-            **medians,
-            **ratio,
-            "rounds": {side: [round(x) for x in found] for side, found in rates.items()},
-        }
-        print(name, result[name], flush=True)
-    record("throughput", {"examples_a_second": result})
+        auc = {side: [round(auc, 5) for _, auc in found if auc is not None] for side, found in rounds.items()}
+        rates = {side: [round(rate) for rate, _ in found] for side, found in rounds.items()}
+        result = {"examples_a_second": {**medians, **ratio, "rounds": rates}}
+        record(f"throughput_{name}", {"model": name, **result, **({"auc": auc} if auc["ours"] else {})})
 
 
 if __name__ == "__main__":

@@ -298,6 +298,10 @@ class PositionObjective(RetrievalObjective):
         outputs = model.encode_positions(batch, training=training)
         query = ops.reshape(outputs, (-1, outputs.shape[-1]))
         targets = ops.reshape(batch[LABEL], (-1,))
+        if not self.settings.jit:
+            # Scoring the catalogue costs most: padding is left out. XLA wants shapes that do not depend on data.
+            wanted = ops.nonzero(targets >= 0)[0]
+            query, targets = ops.take(query, wanted, axis=0), ops.take(targets, wanted, axis=0)
         counted = ops.cast(targets >= 0, "float32")
         values = self.against_others(model, query, ops.maximum(targets, 0), training)
         return ops.sum(values * counted), ops.sum(counted)

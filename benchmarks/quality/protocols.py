@@ -5,6 +5,8 @@ No feature is computed from test rows, but in `ratings_small` where that is aske
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -141,8 +143,10 @@ def next_item_1m(data: Path, history_length: int, with_validation: bool = False)
         return rows(features, user_id=user[of], sequence_end=ends)
 
     before_last = np.flatnonzero(~last)
-    # A sequence model reads a user's train events once, from the last of them back.
-    ends = np.r_[user[before_last][1:] != user[before_last][:-1], True]
+    # A sequence model reads a user's train events once, in windows from the last of them back.
+    _, counts = np.unique(user[before_last], return_counts=True)
+    from_end = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(len(before_last))
+    ends = from_end % history_length == 0
     train = events_at(before_last, ends, with_history=history_length <= _LONGEST_IN_TRAINING)
     test = events_at(np.flatnonzero(last), np.ones(num_users, bool), with_history=True)
     seen = np.zeros((num_users, num_items), bool)
@@ -154,6 +158,67 @@ def next_item_1m(data: Path, history_length: int, with_validation: bool = False)
     )
     items = catalogue({ITEM: np.arange(num_items, dtype=np.int64) + FIRST_TOKEN})
     return Problem(FeatureSpace(fields, ITEM, num_items), TrainingData(train, no_rows(test), items), test, seen)
+
+
+def cold_items_100k(data: Path, with_titles: bool = False) -> Problem:
+    """Return MovieLens 100K without any rating of a fifth of the films, drawn at random: which of them was chosen?
+
+    The other films' ratings train, each as a positive, with the 50 films that the user rated before. Each rating of a
+    film left out tests: it is ranked among the films left out, without those that the user chose too. Films are known
+    by id, genres and year, and by the words of their titles where that is asked for; all words count, no rating does.
+    """
+    read = read_100k(data / "ml-100k", Quarantine())
+    assert read.items is not None
+    events = read.events.sort_by([(USER, "ascending"), ("timestamp", "ascending")])
+    names = np.unique(read.items[ITEM].to_numpy())
+    user = np.unique(events[USER].to_numpy(), return_inverse=True)[1]
+    item = np.searchsorted(names, events[ITEM].to_numpy())
+    cold = np.zeros(len(names), bool)
+    cold[np.random.default_rng(0).permutation(len(names))[: len(names) // 5]] = True
+    genres, year = _metadata(read, names)
+    token = np.where(cold, 1, np.arange(len(names)) + FIRST_TOKEN)
+    items: Arrays = {ITEM: token, "genres": genres, "year": year}
+    fields = [
+        Field(HISTORY, "sequence", "query", ITEM, len(names) + FIRST_TOKEN, 50, 1),
+        categorical(ITEM, "candidate", len(names)),
+        Field("genres", "multivalent", "candidate", "genres", int(genres.max()) + 1, genres.shape[1], 1),
+        Field("year", "numeric", "candidate"),
+    ]
+    if with_titles:
+        titles = (read.items[name].to_pylist() for name in (ITEM, "title"))
+        items["title"] = _words(dict(zip(*titles, strict=True)), names)
+        size = int(items["title"].max()) + 1
+        fields.append(Field("title", "multivalent", "candidate", "words", size, items["title"].shape[1], 1))
+    before: list[list[int]] = [[] for _ in range(int(user.max()) + 1)]
+    histories = []
+    for u, i in zip(user, item, strict=True):
+        histories.append(before[u][-50:])
+        if not cold[i]:
+            before[u].append(int(token[i]))
+    features = {name: values[item] for name, values in items.items()}
+    features |= {HISTORY: lists(histories, 50), CATALOGUE_INDEX: item.astype(np.int64)}
+    every = rows(features, user_id=user)
+    test = every.where(cold[item])
+    chosen = np.zeros((int(user.max()) + 1, len(names)), bool)
+    chosen[user, item] = True
+    seen = chosen[test.user_id] | ~cold
+    seen[np.arange(len(test)), test.features[CATALOGUE_INDEX]] = False
+    train = every.where(~cold[item])
+    space = FeatureSpace(tuple(fields), ITEM, len(names))
+    return Problem(space, TrainingData(train, no_rows(test), catalogue(items)), test, seen)
+
+
+def cold_items_100k_titles(data: Path) -> Problem:
+    """Return `cold_items_100k` with the words of the titles."""
+    return cold_items_100k(data, with_titles=True)
+
+
+def _words(titles: dict[str, str], names: np.ndarray) -> np.ndarray:
+    """Return the ids of each title's words that at least two titles share; the year in brackets is none."""
+    words = [re.findall(r"[a-z]+", titles[name].lower()) for name in names]
+    counts = Counter(word for title in words for word in set(title))
+    known = {word: place + FIRST_TOKEN for place, word in enumerate(sorted(w for w, n in counts.items() if n > 1))}
+    return lists([[known[word] for word in title if word in known] for title in words], 10)
 
 
 def ratings_100k(data: Path, fold: int) -> Problem:

@@ -26,6 +26,8 @@ _SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
         ("-rmse", "auc", "ndcg strict", "ndcg normal", "precision@10 strict", "precision@10 normal"),
     ),
     "ratings_100k": ("MovieLens 100K, folds u1 to u5", ("-rmse",)),
+    "cold_items_100k": ("MovieLens 100K, films without a rating, by id, genres and year", ("ndcg@10", "hit_rate@10")),
+    "cold_items_100k_titles": ("The same, and the words of their titles", ("ndcg@10", "hit_rate@10")),
     "next_item_1m": (
         "MovieLens 1M, leave-one-out by time, full catalogue (and 100 sampled negatives)",
         ("ndcg@10", "hit_rate@10", "ndcg@10 of 100 sampled", "hit_rate@10 of 100 sampled"),
@@ -42,7 +44,8 @@ def measured_section() -> str:
         results = [json.loads(path.read_text()) for path in files]
         rows = [(f"`{r['entry']}`{_told(r)}", r["mean"], r["deviation"], r["seeds"]) for r in results]
         rows += [
-            (peer["name"], peer["mean"], peer.get("deviation", {}), peer.get("seeds", 1)) for peer in peers[protocol]
+            (peer["name"], peer["mean"], peer.get("deviation", {}), peer.get("seeds", 1))
+            for peer in peers.get(protocol, [])
         ]
         order = names[0].removeprefix("-")
         rows.sort(key=lambda row: row[1].get(order, 0.0), reverse=not names[0].startswith("-"))

@@ -154,7 +154,8 @@ class Reader(SequenceModel):
         return features["point"]
 
 
-def test_every_position_learns_what_came_next_and_the_last_one_the_rows_item() -> None:
+@pytest.mark.parametrize("jit", [False, True])
+def test_every_position_learns_what_came_next_and_the_last_one_the_rows_item(jit: bool) -> None:
     # Tokens 4, 3, 2 are the items 0, 1, 2; token 1 is out of vocabulary, 0 is padding.
     histories = rows({"past": np.array([[0, 4, 1, 2]]), CATALOGUE_INDEX: np.array([1])})
     objective = PositionObjective(
@@ -162,7 +163,7 @@ def test_every_position_learns_what_came_next_and_the_last_one_the_rows_item() -
         "token",
         1,
         name="softmax",
-        settings=TrainingSettings(),
+        settings=TrainingSettings(jit=jit),
         train=histories,
         evaluation=histories,
         catalogue=CATALOGUE,
