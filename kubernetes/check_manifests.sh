@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-for build in overlays/dev overlays/prod serving/kserve beam/flink beam/spark; do
+for build in overlays/dev overlays/prod nightly serving/kserve beam/flink beam/spark; do
   kubectl kustomize "kubernetes/$build" > "$folder/${build//\//-}.yaml"
 done
 # The dev cluster's Job runs an image that was loaded by tag on one machine; all else is the same file.

@@ -101,7 +101,7 @@ def job(cluster: Cluster) -> None:
     name = apply_job(CONFIG, "--data-path", DATA)
     record = finish(name)
     status = record["status"]
-    say(job_status(name))
+    job_status(name)
     pod = json.loads(kubectl("-n", NAMESPACE, "get", "pods", f"--selector=job-name={name}", "-o", "json"))["items"][0]
     expect("succeeded" in status, f"Job {name} succeeded on {pod['spec']['nodeName']}")
     say("\n".join(kubectl("-n", NAMESPACE, "logs", pod["metadata"]["name"]).splitlines()[-12:]))
@@ -199,9 +199,12 @@ def apply_job(config: str, *options: str, memory: str | None = None, **changes: 
     settings = yaml.safe_load((HERE / "cluster.yaml").read_text()) | changes
     if memory:
         settings["nodes"]["Job"]["memory"] = memory
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(settings, file)
-        text = pipeline("kubeflow", "job", "--config", config, "--cluster", file.name, *options)
+    cluster = HERE / "cluster.yaml"
+    if memory or changes:
+        cluster = Path(tempfile.mkdtemp(), "changed.yaml")
+        cluster.write_text(yaml.safe_dump(settings))
+        say(f"cluster.yaml with {changes or f'memory: {memory}'}:")
+    text = pipeline("kubeflow", "job", "--config", config, "--cluster", str(cluster), *options)
     # 1.20 does not know the pod failure policy yet and leaves it out.
     say(kubectl("apply", "--validate=false", OPERATOR, "-f", "-", stdin=text))
     return str(list(yaml.safe_load_all(text))[1]["metadata"]["name"])
@@ -257,7 +260,8 @@ def kubectl(*words: str, stdin: str | None = None, code: int | None = 0, quiet: 
 def call(words: list[str], stdin: str | None = None, code: int | None = 0, quiet: bool = False) -> str:
     """Show a command and run it; return its output and errors."""
     if not quiet:
-        print("$", shlex.join(words).replace(str(REPOSITORY) + "/", ""), flush=True)
+        text = shlex.join(words).replace(f"{REPOSITORY}/", "").replace(str(Path(sys.argv[1]).resolve()), "CACHE")
+        print("$", text, flush=True)
     done = subprocess.run(
         words, cwd=REPOSITORY, input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
