@@ -99,7 +99,7 @@ def job(cluster: Cluster) -> None:
     started = time.monotonic()
     pipeline("run", "--config", CONFIG, "--data-path", str(cluster.claim / "data"), "--output-root", str(local))
     seconds_here = time.monotonic() - started
-    name = apply_job(CONFIG, "--data-path", DATA)
+    name = apply_job("--data-path", DATA)
     record = finish(name)
     status = record["status"]
     job_status(name)
@@ -149,7 +149,7 @@ def cron(_: Cluster) -> None:
 
 def memory(_: Cluster) -> None:
     """A pod that is killed for want of memory is told in words, with the setting to raise."""
-    name = apply_job(CONFIG, "--data-path", DATA, memory="400Mi")
+    name = apply_job("--data-path", DATA, memory="400Mi")
     record = finish(name)
     said = job_status(name)
     expect("failed" in record["status"], f"Job {name} failed")
@@ -159,7 +159,7 @@ def memory(_: Cluster) -> None:
 
 def mistakes(_: Cluster) -> None:
     """Wrong input, an image that is nowhere and a claim that is missing are told in words."""
-    name = apply_job(CONFIG, "--data-path", "/shortlist/absent")
+    name = apply_job("--data-path", "/shortlist/absent")
     finish(name)
     expect("exit code 2, bad configuration or input" in job_status(name), "data that are not there: exit code 2")
     for words, changes in (
@@ -169,7 +169,7 @@ def mistakes(_: Cluster) -> None:
             {"output_root": {"claim": "absent", "path": "/x"}},
         ),
     ):
-        name = apply_job(CONFIG, "--data-path", DATA, **changes)
+        name = apply_job("--data-path", DATA, **changes)
         await_that(words, 60, lambda name=name, words=words: words in job_status(name, quiet=True))
         expect(words in job_status(name), f"waits, and says why: {words}")
         kubectl("-n", NAMESPACE, "delete", "job", name)
@@ -197,7 +197,7 @@ PROOFS: dict[str, Callable[[Cluster], None]] = {
 }
 
 
-def apply_job(config: str, *options: str, memory: str | None = None, **changes: Any) -> str:
+def apply_job(*options: str, memory: str | None = None, **changes: Any) -> str:
     """Print a Job by the command that users call, apply it as the operator, return its name."""
     settings = yaml.safe_load((HERE / "cluster.yaml").read_text()) | changes
     if memory:
@@ -207,7 +207,7 @@ def apply_job(config: str, *options: str, memory: str | None = None, **changes: 
         cluster = Path(tempfile.mkdtemp(), "changed.yaml")
         cluster.write_text(yaml.safe_dump(settings))
         say(f"cluster.yaml with {changes or f'memory: {memory}'}:")
-    text = pipeline("kubeflow", "job", "--config", config, "--cluster", str(cluster), *options)
+    text = pipeline("kubeflow", "job", "--config", CONFIG, "--cluster", str(cluster), *options)
     # 1.20 does not know the pod failure policy yet and leaves it out.
     say(kubectl("apply", "--validate=false", OPERATOR, "-f", "-", stdin=text))
     return str(list(yaml.safe_load_all(text))[1]["metadata"]["name"])
