@@ -4,9 +4,9 @@ CONFIG ?= configs/movielens_100k.yaml
 KUBERNETES_CACHE ?= .tools/kubernetes
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint check-manifests kubernetes-e2e format bench bench-quality bench-throughput bench-join bench-serving bench-gate bench-evaluator bench-data
+.PHONY: help setup run test lint check-manifests kubernetes-e2e format bench bench-quality bench-throughput bench-join bench-serving bench-gate bench-evaluator bench-data bench-node-overhead
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: ## create .venv with the locked dependencies
 	@python3.11 environment/bootstrap.py
@@ -47,6 +47,9 @@ bench-evaluator: setup ## time of the Evaluator on MovieLens 1M against plain Nu
 
 bench-data: setup ## rows a second from ratings to a transform graph beside stock TFX (DATA=folder of MovieLens 1M)
 	@$(PYTHON) -m benchmarks.data_path --data $(or $(DATA),data/ml-1m)
+
+bench-node-overhead: setup ## what a container adds to a node, and how long compiling for Kubeflow takes
+	@$(PYTHON) -m benchmarks.node_overhead
 
 bench-quality: setup ## train and measure every model under the published protocols; hours (ONLY="--protocol criteo")
 	@$(PYTHON) -m benchmarks.quality $(ONLY)

@@ -1,6 +1,6 @@
-"""What the container path adds to a node: a whole pod's command against the import of TFX alone.
+"""What the container path adds to a node: a whole pod's command against the import of TFX alone; and compiling.
 
-    .venv/bin/python -m benchmarks.node_overhead
+    make bench-node-overhead
 
 The node measured writes one number, so nearly all of its process is loading, reading the compiled pipeline, connecting
 to the metadata store and TFX's driver: all that lies between the launcher's start and the executor's, and the end.
@@ -8,7 +8,6 @@ to the metadata store and TFX's driver: all that lies between the launcher's sta
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import sys
@@ -16,10 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.measurement import record
 from orchestration.kubeflow.graph import Graph
 from settings.config import load
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+CONFIG = "configs/movielens_100k.yaml"
 FACTORY = "tests.kubeflow.tiny_pipeline.create_pipeline"
 GRAPH = Graph({"Numbers": (), "Doubler": ("Numbers",), "Baseline": ("Doubler",), "Publisher": ("Baseline", "Doubler")})
 IMPORTS = (
@@ -35,7 +36,7 @@ def seconds(*words: str) -> float:
 
 
 def main(repetitions: int = 3) -> None:
-    config = load("configs/movielens_100k.yaml")
+    config = load(CONFIG)
     imports, nodes = [], []
     with tempfile.TemporaryDirectory() as folder:
         seconds("-c", IMPORTS)  # the files come from the disk's cache afterwards
@@ -49,12 +50,17 @@ def main(repetitions: int = 3) -> None:
             node = ["-m", "orchestration.kubeflow.node", "--ir", f"{folder}/runs/{run}/pipeline.json"]
             node += ["--node", "Numbers", "--run-id", run, "--metadata", f"sqlite://{folder}/metadata.sqlite"]
             nodes.append(seconds(*node))
-    record = {
+        compiled = seconds(
+            "pipeline.py", "kubeflow", "compile", "--config", CONFIG, "--cluster", "kubernetes/clusters/dev.yaml",
+            "--output", f"{folder}/package.yaml",
+        )  # fmt: skip
+    result = {
+        "compile_seconds": round(compiled, 2),
         "import_seconds": round(statistics.median(imports), 2),
         "node_seconds": round(statistics.median(nodes), 2),
         "overhead_seconds": round(statistics.median(b - a for a, b in zip(imports, nodes, strict=True)), 2),
     }
-    print(json.dumps(record))
+    record("node_overhead", result)
 
 
 if __name__ == "__main__":

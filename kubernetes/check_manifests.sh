@@ -5,13 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-for build in overlays/dev overlays/prod serving/kserve beam/flink beam/spark; do
+for build in overlays/dev overlays/prod nightly serving/kserve beam/flink beam/spark; do
   kubectl kustomize "kubernetes/$build" > "$folder/${build//\//-}.yaml"
 done
 # The dev cluster's Job runs an image that was loaded by tag on one machine; all else is the same file.
-for schedule in "" "--cron=0 3 * * *"; do
+for option in "" "--cron=0 3 * * *" --workers=3; do
   .venv/bin/python pipeline.py kubeflow job --config configs/own_data.yaml --cluster kubernetes/clusters/prod.yaml \
-    ${schedule:+"$schedule"} > "$folder/job${schedule:+-cron}.yaml"
+    ${option:+"$option"} > "$folder/job${option%%=*}.yaml"
 done
 cp kubernetes/Dockerfile "$folder"
 .tools/bin/uv tool run --quiet --python 3.11 checkov@3.3.30 --config-file kubernetes/checkov.yaml --directory "$folder"

@@ -26,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 import tensorflow as tf
 
 from models.distribution import TF_CONFIG, make_strategy
+from models.peers import PEERS_FOLDER, call
 from settings import errors
 from settings.errors import ShortlistError
 from settings.training import TrainingSettings
@@ -67,6 +68,8 @@ def run_workers(fn_args: FnArgs, count: int) -> None:
     """
     arguments = json.dumps({name: getattr(fn_args, name, None) for name in _FIELDS})
     for attempt in range(1, _ATTEMPTS + 1):
+        if PEERS_FOLDER in os.environ:
+            call(Path(os.environ[PEERS_FOLDER]), arguments)
         with tempfile.TemporaryDirectory(prefix="workers-") as folder:
             codes = _run_once(arguments, count, Path(folder))
             raised = Path(folder, "error.json")
@@ -118,7 +121,7 @@ def _environments(count: int) -> list[dict[str, str]]:
     """Return what is particular to the environment of each worker that is to be started here."""
     if TF_CONFIG in os.environ:
         return [{}]
-    addresses = [f"localhost:{port}" for port in _free_ports(count)]
+    addresses = [f"localhost:{port}" for port in free_ports(count)]
     tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}} for i in range(count)]
     return [{TF_CONFIG: json.dumps(task), "CUDA_VISIBLE_DEVICES": _gpu(i, count)} for i, task in enumerate(tasks)]
 
@@ -130,7 +133,8 @@ def _hear(output: IO[str], is_first: bool) -> None:
             _PROGRESS.info("epoch", extra={"progress": json.loads(line)})
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody listens on."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -63,6 +63,13 @@ configure() ( # in a shell of its own: the umask is for its files alone
   mkdir -p "$state/pki" "$state/etcd" "$state/net.d"
   umask 077
   openssl genrsa -out "$state/pki/accounts.key" 2048 2> /dev/null
+  # How the API server proves itself to the kubelet when it asks for a pod's log.
+  openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=e2e -days 3650 \
+    -keyout "$state/pki/ca.key" -out "$state/pki/ca.crt" 2> /dev/null
+  openssl req -newkey rsa:2048 -nodes -subj /O=system:masters/CN=apiserver \
+    -keyout "$state/pki/client.key" -out "$state/pki/client.csr" 2> /dev/null
+  openssl x509 -req -in "$state/pki/client.csr" -CA "$state/pki/ca.crt" -CAkey "$state/pki/ca.key" -CAcreateserial \
+    -days 3650 -out "$state/pki/client.crt" 2> /dev/null
   : > "$state/tokens.csv"
   local user token
   for user in admin system:kube-controller-manager system:kube-scheduler "system:node:$node"; do
@@ -97,7 +104,7 @@ END
   cat > "$state/kubelet.yaml" << END
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-authentication: {anonymous: {enabled: false}, webhook: {enabled: true}}
+authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $state/pki/ca.crt}}
 authorization: {mode: Webhook}
 cgroupDriver: cgroupfs
 failSwapOn: false
@@ -129,7 +136,9 @@ start() {
     --cert-dir "$state/pki" --token-auth-file "$state/tokens.csv" --authorization-mode Node,RBAC \
     --enable-admission-plugins NodeRestriction,PodSecurityPolicy --service-cluster-ip-range 10.67.0.0/24 --anonymous-auth=false \
     --service-account-issuer https://e2e --service-account-key-file "$state/pki/accounts.key" \
-    --service-account-signing-key-file "$state/pki/accounts.key" --allow-privileged=false
+    --service-account-signing-key-file "$state/pki/accounts.key" --allow-privileged=false \
+    --kubelet-preferred-address-types=InternalIP --kubelet-client-certificate "$state/pki/client.crt" \
+    --kubelet-client-key "$state/pki/client.key"
   await "the API server" 120 kubectl get --raw /readyz
   background controllers kube-controller-manager --kubeconfig "$state/system-kube-controller-manager.conf" \
     --service-account-private-key-file "$state/pki/accounts.key" --use-service-account-credentials --leader-elect=false
@@ -159,6 +168,8 @@ stop() {
   for name in scheduler controllers apiserver etcd containerd; do kill_one "$name"; done
   grep -o "$state/[^ ]*" /proc/mounts | tac | xargs --no-run-if-empty umount --lazy
   rm -rf "$state"
+  ip link delete shortlist0 2> /dev/null || true
+  find /sys/fs/cgroup/*/kubepods -depth -type d -exec rmdir {} + 2> /dev/null || true
 }
 
 kill_one() {

@@ -42,6 +42,8 @@ class Cluster:
 
     def prepare(self) -> None:
         """Apply the dev overlay and what one machine has in place of a storage class; the database stays out."""
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        kubectl("delete", "persistentvolume", "shortlist-runs", "--ignore-not-found")
         data = Path(os.environ.get("SHORTLIST_DATA", REPOSITORY / "data")) / "ml-100k"
         shutil.rmtree(self.claim, ignore_errors=True)
         (self.claim / "data").mkdir(parents=True)
@@ -53,7 +55,6 @@ class Cluster:
         say(kubectl("apply", "-f", str(HERE / "restricted.yaml")))
         say(kubectl("apply", "-k", "kubernetes/overlays/dev"))
         kubectl("-n", NAMESPACE, "scale", "statefulset/shortlist-metadata", "--replicas=0")
-        kubectl("-n", NAMESPACE, "delete", "secret/shortlist-metadata", "--ignore-not-found")
         password = f"--from-file=password={self.canary_file}"
         kubectl("-n", NAMESPACE, "create", "secret", "generic", "shortlist-metadata", password)
         volume = {
@@ -98,10 +99,10 @@ def job(cluster: Cluster) -> None:
     started = time.monotonic()
     pipeline("run", "--config", CONFIG, "--data-path", str(cluster.claim / "data"), "--output-root", str(local))
     seconds_here = time.monotonic() - started
-    name = apply_job(CONFIG, "--data-path", DATA)
+    name = apply_job("--data-path", DATA)
     record = finish(name)
     status = record["status"]
-    say(job_status(name))
+    job_status(name)
     pod = json.loads(kubectl("-n", NAMESPACE, "get", "pods", f"--selector=job-name={name}", "-o", "json"))["items"][0]
     expect("succeeded" in status, f"Job {name} succeeded on {pod['spec']['nodeName']}")
     say("\n".join(kubectl("-n", NAMESPACE, "logs", pod["metadata"]["name"]).splitlines()[-12:]))
@@ -148,7 +149,7 @@ def cron(_: Cluster) -> None:
 
 def memory(_: Cluster) -> None:
     """A pod that is killed for want of memory is told in words, with the setting to raise."""
-    name = apply_job(CONFIG, "--data-path", DATA, memory="600Mi")
+    name = apply_job("--data-path", DATA, memory="400Mi")
     record = finish(name)
     said = job_status(name)
     expect("failed" in record["status"], f"Job {name} failed")
@@ -158,7 +159,7 @@ def memory(_: Cluster) -> None:
 
 def mistakes(_: Cluster) -> None:
     """Wrong input, an image that is nowhere and a claim that is missing are told in words."""
-    name = apply_job(CONFIG, "--data-path", "/shortlist/absent")
+    name = apply_job("--data-path", "/shortlist/absent")
     finish(name)
     expect("exit code 2, bad configuration or input" in job_status(name), "data that are not there: exit code 2")
     for words, changes in (
@@ -168,7 +169,7 @@ def mistakes(_: Cluster) -> None:
             {"output_root": {"claim": "absent", "path": "/x"}},
         ),
     ):
-        name = apply_job(CONFIG, "--data-path", DATA, **changes)
+        name = apply_job("--data-path", DATA, **changes)
         await_that(words, 60, lambda name=name, words=words: words in job_status(name, quiet=True))
         expect(words in job_status(name), f"waits, and says why: {words}")
         kubectl("-n", NAMESPACE, "delete", "job", name)
@@ -186,7 +187,9 @@ def secret(cluster: Cluster) -> None:
     files = [path for path in cluster.claim.rglob("*") if path.is_file()]
     found = [place for place, text in places.items() if canary in text]
     found += [str(path) for path in files if canary.encode() in path.read_bytes()]
-    expect(not found, f"the canary is in none of {len(places)} objects' lists and logs and {len(files)} files {found}")
+    expect(
+        not found, f"it is in no object, in none of {len(places) - 1} logs and none of {len(files)} files {found or ''}"
+    )
 
 
 PROOFS: dict[str, Callable[[Cluster], None]] = {
@@ -194,14 +197,17 @@ PROOFS: dict[str, Callable[[Cluster], None]] = {
 }
 
 
-def apply_job(config: str, *options: str, memory: str | None = None, **changes: Any) -> str:
+def apply_job(*options: str, memory: str | None = None, **changes: Any) -> str:
     """Print a Job by the command that users call, apply it as the operator, return its name."""
     settings = yaml.safe_load((HERE / "cluster.yaml").read_text()) | changes
     if memory:
         settings["nodes"]["Job"]["memory"] = memory
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(settings, file)
-        text = pipeline("kubeflow", "job", "--config", config, "--cluster", file.name, *options)
+    cluster = HERE / "cluster.yaml"
+    if memory or changes:
+        cluster = Path(tempfile.mkdtemp(), "changed.yaml")
+        cluster.write_text(yaml.safe_dump(settings))
+        say(f"cluster.yaml with {changes or f'memory: {memory}'}:")
+    text = pipeline("kubeflow", "job", "--config", CONFIG, "--cluster", str(cluster), *options)
     # 1.20 does not know the pod failure policy yet and leaves it out.
     say(kubectl("apply", "--validate=false", OPERATOR, "-f", "-", stdin=text))
     return str(list(yaml.safe_load_all(text))[1]["metadata"]["name"])
@@ -257,7 +263,8 @@ def kubectl(*words: str, stdin: str | None = None, code: int | None = 0, quiet: 
 def call(words: list[str], stdin: str | None = None, code: int | None = 0, quiet: bool = False) -> str:
     """Show a command and run it; return its output and errors."""
     if not quiet:
-        print("$", shlex.join(words).replace(str(REPOSITORY) + "/", ""), flush=True)
+        text = shlex.join(words).replace(f"{REPOSITORY}/", "").replace(str(Path(sys.argv[1]).resolve()), "CACHE")
+        print("$", text, flush=True)
     done = subprocess.run(
         words, cwd=REPOSITORY, input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )

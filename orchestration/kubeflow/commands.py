@@ -140,6 +140,13 @@ def cancel(run_id: str, config_path: Path, cluster_path: Path | None, host: str 
 @cluster_option
 @click.option("--cron", metavar="'M H D M W'", help="Print a CronJob with these times instead of a Job.")
 @click.option("--time-zone", default="Etc/UTC", show_default=True, help="In which --cron is meant.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Pods that train together, each with the resources of the node `Job`.",
+)
 def job(
     config_path: Path,
     overrides: tuple[str, ...],
@@ -147,15 +154,19 @@ def job(
     cluster_path: Path | None,
     cron: str | None,
     time_zone: str,
+    workers: int,
 ) -> None:
-    """Print the manifests of a Job, or a CronJob, that runs the whole pipeline in one pod."""
+    """Print the manifests of a Job, or a CronJob, that runs the whole pipeline in one pod; only training in several."""
     import yaml
 
     from orchestration.kubeflow.jobs import manifests
     from orchestration.kubeflow.submission import load_settings
 
+    if workers > 1:
+        overrides = (*overrides, f"training.workers={workers}")
     config, settings = load_settings(config_path, cluster_path, overrides, data_path)
-    click.echo(yaml.safe_dump_all(manifests(config, settings, cron, time_zone), sort_keys=False), nl=False)
+    records = manifests(config, settings, cron, time_zone, workers)
+    click.echo(yaml.safe_dump_all(records, sort_keys=False), nl=False)
 
 
 @kubeflow.command("job-status", short_help="Tell how the Jobs that `job` printed are doing.")

@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestration.kubeflow.containers import ENVIRONMENT
 from orchestration.kubeflow.cron import check_cron
+from orchestration.kubeflow.job_workers import spread
 from settings.config import Config
 from settings.kubernetes import KubernetesSettings, NodeRequirement, Toleration
 
@@ -29,7 +30,11 @@ def instance(config: Config) -> str:
 
 
 def manifests(
-    config: Config, settings: KubernetesSettings, cron: str | None = None, time_zone: str = "Etc/UTC"
+    config: Config,
+    settings: KubernetesSettings,
+    cron: str | None = None,
+    time_zone: str = "Etc/UTC",
+    workers: int = 1,
 ) -> list[dict[str, Any]]:
     """Return a ConfigMap with the configuration, and the Job or CronJob that runs it.
 
@@ -41,6 +46,7 @@ def manifests(
       settings: where it does it; resources and placement are those of the node named `Job`.
       cron: five fields; None: one Job, now.
       time_zone: in which `cron` is meant.
+      workers: pods that train together; the configuration's `training.workers`.
 
     Raises:
       ConfigError: the cron expression is wrong.
@@ -56,6 +62,8 @@ def manifests(
         "data": {"config.json": json.dumps(json.loads(config.to_json()), indent=1)},
     }
     job = _job(settings, f"{name}-{digest}", labels)
+    if workers > 1:
+        job = spread(job, workers, settings.output_root.path)
     if cron is None:
         metadata = {"name": f"{name}-{digest}", "namespace": settings.namespace, "labels": labels}
         return [config_map, {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": job}]

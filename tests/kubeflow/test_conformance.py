@@ -1,24 +1,17 @@
-"""The compiled package, run as separate processes against real metadata servers."""
+"""The compiled package of a tiny pipeline, run as separate processes against real metadata servers."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestration.kubeflow.containers import Containers
-from orchestration.kubeflow.kfp_pipeline import write_package
-from orchestration.kubeflow.representation import shape
-from settings.config import load
-from settings.kubernetes import KubernetesSettings
 from tests.kubeflow.conftest import Cluster
-from tests.kubeflow.databases import SERVERS
-from tests.kubeflow.stand_in import FirstCold, StandIn, Warm
+from tests.kubeflow.stand_in import FirstCold, Warm
 
 NODES = ["numbers", "doubler", "baseline", "publisher"]
 
@@ -138,39 +131,3 @@ def test_the_page_and_the_metrics_are_handed_to_kubeflow(cluster: Cluster) -> No
     metrics = handed["artifacts"]["metrics"]["artifacts"][0]
     assert metrics["metadata"]["exit_code"] == 0
     assert metrics["uri"] == "minio://mlpipeline/run-1/metrics"
-
-
-@pytest.mark.e2e
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("database", ["mariadb"])
-def test_the_real_pipeline_ends_with_a_blessing_and_a_pushed_model_and_then_comes_from_cache(
-    database: str, real_data: Callable[[str], Path], tmp_path: Path, settings: KubernetesSettings, warm: Warm
-) -> None:
-    official, data, root = real_data("ml-100k"), tmp_path / "data", tmp_path / "shared"
-    data.mkdir()
-    for name in ("u.item", "u.user"):
-        (data / name).write_bytes((official / name).read_bytes())
-    rows = (official / "u.data").read_bytes().splitlines(keepends=True)
-    (data / "u.data").write_bytes(b"".join(row for row in rows if int(row.split(b"\t")[0]) <= 200))
-    config = load("configs/movielens_100k.yaml", ["training.epochs=4"], str(data))
-    folder = tmp_path / "server"
-    folder.mkdir()
-    with SERVERS[database](folder) as server:
-        here = settings.model_copy(
-            update={
-                "output_root": settings.output_root.model_copy(update={"path": str(root)}),
-                "metadata": settings.metadata.model_copy(update={"url": server.url, "password_path": str(folder)}),
-            }
-        )
-        package = tmp_path / "movielens.yaml"
-        write_package(Containers(config, here, shape(config)), package)
-        backend = StandIn(package, tmp_path / "minio", {}, warm)
-        first = backend.run("run-1")
-        assert set(first.exit_codes.values()) == {0}, "".join(map(first.output, first.attempts))[-9000:]
-        second = backend.run("run-2")
-        assert set(second.exit_codes.values()) == {0}, second.output("report")
-    records = [json.loads((root / "runs" / run / "summary.json").read_text()) for run in ("run-1", "run-2")]
-    assert [record["blessed"] for record in records] == [True, True]
-    assert [record["newly_pushed"] for record in records] == [True, False]
-    assert Path(records[0]["pushed_path"], "saved_model.pb").is_file()
-    assert {node["name"] for node in records[1]["nodes"] if not node["cached"]} == {"BaselineResolver"}

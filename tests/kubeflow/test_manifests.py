@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import functools
 import re
 import shutil
 import subprocess
@@ -11,8 +13,10 @@ import pytest
 import yaml
 
 from orchestration.kubeflow.cluster_file import cluster_settings
+from orchestration.kubeflow.job_workers import LABELS
 from orchestration.kubeflow.jobs import manifests
 from settings.config import Config
+from settings.kubernetes import KubernetesSettings
 from tests.kubeflow.pod_security import restricted_faults
 
 KUBERNETES = Path(__file__).resolve().parents[2] / "kubernetes"
@@ -23,6 +27,7 @@ CUSTOM = {"ServiceMonitor", "InferenceService", "FlinkDeployment"}
 VERSIONS = ["1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 
 
+@functools.cache
 def build(name: str) -> list[dict[str, Any]]:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed; it brings kustomize")
@@ -34,7 +39,13 @@ def build(name: str) -> list[dict[str, Any]]:
 def jobs(config: Config) -> list[dict[str, Any]]:
     clusters = sorted((KUBERNETES / "clusters").glob("*.yaml"))
     settings = [cluster_settings(config, path) for path in clusters]
-    return [record for one in settings for cron in (None, "0 3 * * *") for record in manifests(config, one, cron)]
+    return [
+        record
+        for one in settings
+        for cron in (None, "0 3 * * *")
+        for workers in (1, 3)
+        for record in manifests(config, one, cron, workers=workers)
+    ]
 
 
 def pods(records: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -50,6 +61,7 @@ def test_there_is_something_to_build() -> None:
         "beam/flink",
         "beam/spark",
         "base",
+        "nightly",
         "overlays/dev",
         "overlays/prod",
         "serving/kserve",
@@ -72,6 +84,12 @@ def test_everything_fits_the_schemas_of_kubernetes(version: str, config: Config)
 @pytest.mark.parametrize("name", BUILDS)
 def test_every_pod_keeps_the_restricted_standard(name: str) -> None:
     assert {what: faults for what, pod in pods(build(name)) if (faults := restricted_faults(pod))} == {}
+
+
+def test_pods_that_jobs_make_keep_the_restricted_standard(config: Config) -> None:
+    found = list(pods(jobs(config)))
+    assert len(found) >= 8
+    assert {what: faults for what, pod in found if (faults := restricted_faults(pod))} == {}
 
 
 def test_flinks_pods_keep_the_restricted_standard_but_for_the_token_that_starts_workers() -> None:
@@ -109,10 +127,30 @@ def test_an_overlay_refers_only_to_what_it_holds(name: str) -> None:
                     assert (kind, volume[key][field]) in held | outside, what
     for record in records:
         if record["kind"] == "Service":
-            labels = [pod_labels(other) for other in records if other["kind"] in {"Deployment", "StatefulSet"}]
+            # The pods of `kubeflow job --workers` are no part of an overlay.
+            labels = [LABELS]
+            labels += [pod_labels(other) for other in records if other["kind"] in {"Deployment", "StatefulSet"}]
             assert any(record["spec"]["selector"].items() <= mine.items() for mine in labels), record["metadata"][
                 "name"
             ]
+
+
+def test_the_nightly_schedule_is_what_the_command_prints_but_for_where_the_configuration_lies(config: Config) -> None:
+    (static,) = build("nightly")
+    printed = manifests(config, KubernetesSettings(image="x:1", namespace="shortlist"), "0 3 * * *")[1]
+
+    def comparable(schedule: dict[str, Any]) -> dict[str, Any]:
+        spec = copy.deepcopy(schedule["spec"])
+        pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        for key in ("image", "imagePullPolicy", "args", "resources", "volumeMounts"):
+            del container[key]
+        del spec["jobTemplate"]["metadata"], spec["jobTemplate"]["spec"]["template"]["metadata"]
+        del pod["volumes"]
+        pod.pop("affinity", None)
+        return spec
+
+    assert comparable(static) == comparable(printed)
 
 
 def pod_labels(record: dict[str, Any]) -> dict[str, str]:
