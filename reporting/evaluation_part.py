@@ -228,8 +228,8 @@ def _between(points: Sequence[tuple[float, float]], recall: float) -> float | No
     """Return the precision on the line between the points about a recall; None outside of them.
 
     Example:
-      >>> _between([(0.1, 0.4), (0.3, 0.2)], 0.2), _between([(0.1, 0.4)], 0.2)
-      (0.30000000000000004, None)
+      >>> _between([(0.0, 0.5), (1.0, 0.25)], 0.5), _between([(0.0, 0.5)], 0.5)
+      (0.375, None)
     """
     for (low, first), (high, second) in pairwise(points):
         if low <= recall <= high + 1e-12 and high > low:

@@ -252,6 +252,7 @@ def test_good_scores_are_blessed(evaluate: Evaluate, task: str):
     assert _is_blessed(blessing)
     assert _metrics(blessing)["overall", metric]["value"] == {"ranking": 1, "rating": 0}[task]
     assert _metrics(blessing)["overall", "num_queries"]["value"] == 10  # every second user liked something
+    assert _metrics(blessing)["overall", "num_short_queries"]["value"] == 10  # users have two rows each
 
 
 @pytest.mark.parametrize(

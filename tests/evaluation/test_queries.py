@@ -67,6 +67,15 @@ def test_rows_of_one_request_are_one_query_even_from_several_batches():
     assert _slices(batches) == {"overall": [[(1, 3), (1, 5)], [(1, 9)]]}
 
 
+@pytest.mark.parametrize("distinct_items", [True, False])
+def test_rows_that_name_an_item_again_are_counted(distinct_items: bool):
+    part = queries._Part([b"a", b"b"], [((),)] * 2, (("labels",),), np.ones((2, 1)))
+    (extract,) = queries._slice_query((b"u@1", [part, part]), distinct_items)
+
+    assert extract["features"]["num_repeated_items"] == 2
+    assert len(extract["labels"]) == (2 if distinct_items else 4)
+
+
 def test_all_rows_of_one_user_are_one_query():
     batches = [[_row(3, "a"), _row(9, "b", "u@2"), _row(4, "a", "u@2")]]
 
