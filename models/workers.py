@@ -128,9 +128,10 @@ def _environments(count: int) -> list[dict[str, str]]:
 
 def _hear(output: IO[str], is_first: bool) -> None:
     """Pass the first worker's progress on; leave everything else out."""
-    for line in output:
-        if is_first and line.startswith("{"):
-            _PROGRESS.info("epoch", extra={"progress": json.loads(line)})
+    with output:
+        for line in output:
+            if is_first and line.startswith("{"):
+                _PROGRESS.info("epoch", extra={"progress": json.loads(line)})
 
 
 def free_ports(count: int) -> list[int]:
