@@ -34,9 +34,8 @@ _NEXT_TO_NOTHING = 100
 
 def join(logs: Path, joined: Path, num_workers: int) -> None:
     """Join the logs of a folder; what the measured process does."""
-    beam_args = list(BeamSettings().args)
-    if num_workers > 1:
-        beam_args += ["--direct_running_mode=multi_processing", f"--direct_num_workers={num_workers}"]
+    several = num_workers > 1
+    beam_args = BeamSettings(runner="multi-processing" if several else "in-memory", workers=num_workers).pipeline_args
     source = ServiceLogsSource(kind="service_logs", path=str(logs))
     write_joined(sorted(logs.glob("*/service-*")), sorted(logs.glob("*/clicks-*")), source, beam_args, joined)
 
