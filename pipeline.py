@@ -8,7 +8,9 @@ ExampleGen ──┼─> Transform <──────────────�
              │             │                           │
              └─────────────┴─> InfraValidator ─────> Pusher         only what passed both
 
-With a `tuning` section a Tuner stands before the Trainer; with `training.warm_start` a WarmStartResolver, too.
+With a `tuning` section a Tuner stands before the Trainer; with `training.warm_start` a WarmStartResolver, too. Where a
+vocabulary grows, a VocabularyResolver stands before Transform; where drift is limited, a PreviousDataResolver before
+ExampleValidator.
 """
 
 from __future__ import annotations
@@ -44,25 +46,31 @@ def create_pipeline(
     # Imported here, not above: TFX takes many seconds, and `--help`, `validate` and `status` need none of it.
     from tfx.components.statistics_gen.component import StatisticsGen
     from tfx.components.trainer.component import Trainer
-    from tfx.components.transform.component import Transform
     from tfx.components.tuner.component import Tuner
     from tfx.dsl.components.base.base_node import BaseNode
     from tfx.dsl.components.common.resolver import Resolver
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
     from tfx.orchestration.pipeline import Pipeline
-    from tfx.proto import trainer_pb2, transform_pb2
+    from tfx.proto import trainer_pb2
     from tfx.types.channel import Channel
-    from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Model, ModelBlessing
+    from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Model, ModelBlessing, TransformGraph
 
     from components.evaluator import Evaluator
     from components.example_gen import ExampleGen
     from components.example_validator import ExampleValidator
     from components.infra_validator import InfraValidator
     from components.pusher import Pusher
-    from components.resolver import LatestBlessedModelOfOtherData, LatestOtherBlessedModel, LatestOtherStatistics
+    from components.resolver import (
+        LatestBlessedModelOfOtherData,
+        LatestOtherBlessedModel,
+        LatestOtherStatistics,
+        LatestOtherTransformGraph,
+    )
     from components.schema_gen import SchemaGen
+    from components.transform import Transform
     from datasets import sources
     from orchestration.fingerprint import code_fingerprint
+    from settings.features import VocabularyFeature
 
     serving_root = str(output_root / "serving" / config.name)
     features = json.dumps([record.model_dump(mode="json") for record in config.features])
@@ -94,18 +102,17 @@ def create_pipeline(
         previous=previous.outputs["statistics"] if rules.drift else None,
     )
 
+    # Vocabularies that grow go on from this one's; without them there is nothing to resolve.
+    grows = any(isinstance(record, VocabularyFeature) and record.grow for record in config.features)
+    earlier = Resolver(
+        strategy_class=LatestOtherTransformGraph, transform_graph=Channel(type=TransformGraph), examples=examples
+    ).with_id("VocabularyResolver")
     transform = Transform(
         examples=examples,
         schema=schema,
-        preprocessing_fn="transforms.preprocessing.preprocessing_fn",
-        # Learnt on train alone. Nothing is written: Trainer and servable apply the graph themselves.
-        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train"]),
-        materialize=False,
-        disable_statistics=True,
-        custom_config={
-            "features": features,
-            "code": code_fingerprint("transforms"),
-        },
+        features=features,
+        code=code_fingerprint("transforms", "components/transform.py"),
+        earlier_graph=earlier.outputs["transform_graph"] if grows else None,
     )
     transform.add_upstream_node(example_validator)
 
@@ -186,6 +193,7 @@ def create_pipeline(
             schema_gen,
             *([previous] if rules.drift else []),
             example_validator,
+            *([earlier] if grows else []),
             transform,
             *before_trainer,
             trainer,

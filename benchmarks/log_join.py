@@ -34,9 +34,8 @@ _NEXT_TO_NOTHING = 100
 
 def join(logs: Path, joined: Path, num_workers: int) -> None:
     """Join the logs of a folder; what the measured process does."""
-    beam_args = list(BeamSettings().args)
-    if num_workers > 1:
-        beam_args += ["--direct_running_mode=multi_processing", f"--direct_num_workers={num_workers}"]
+    several = num_workers > 1
+    beam_args = BeamSettings(runner="multi-processing" if several else "in-memory", workers=num_workers).pipeline_args
     source = ServiceLogsSource(kind="service_logs", path=str(logs))
     write_joined(sorted(logs.glob("*/service-*")), sorted(logs.glob("*/clicks-*")), source, beam_args, joined)
 
@@ -148,7 +147,7 @@ def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, nargs="+", default=[200_000, 500_000, 1_000_000, 2_000_000])
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="1: in memory, as a run does unless told otherwise")
     parser.add_argument("--folder", help="where logs are made; they take 0.6 GB a million pages")
     parser.add_argument("--join", nargs=2, metavar=("LOGS", "JOINED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -164,7 +163,8 @@ def main() -> None:
             sizes.append(measured_size(num_pages, options.workers, Path(folder)))
     smallest = sizes[0]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        repeated = killed_and_repeated(smallest["pages"], options.workers, 0.7 * smallest["seconds"], Path(folder))
+        workers = max(options.workers, 2)  # a worker of its own is killed
+        repeated = killed_and_repeated(smallest["pages"], workers, 0.7 * smallest["seconds"], Path(folder))
     # Of the line through log(pages) and log(seconds after the start): 1 is linear.
     points = np.log([[size["pages"], max(size["seconds"] - start_seconds, 0.1)] for size in sizes])
     slope = round(float(np.polyfit(points[:, 0], points[:, 1], 1)[0]), 3) if len(sizes) > 1 else None

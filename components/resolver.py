@@ -1,4 +1,4 @@
-"""Which model a candidate is compared with, and which one it starts from."""
+"""Which earlier run is built on: the model to compare with or to start from, statistics, and vocabularies that grow."""
 
 from __future__ import annotations
 
@@ -105,6 +105,26 @@ class LatestOtherStatistics(ResolverStrategy):
         return {**input_dict, "statistics": [], "anomalies": []}
 
 
+class LatestOtherTransformGraph(ResolverStrategy):
+    """Resolves the latest transform graph that was not learnt from the present examples, or nothing.
+
+    So an unchanged run goes on from the same vocabularies as the run before, and Transform is answered from cache.
+
+    Inputs:
+      transform_graph: all transform graphs of the pipeline.
+      examples: those that are to be learnt from.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Return `transform_graph` with one artifact or empty; `examples` as they came."""
+        learnt = _made_from(store, {artifact.id for artifact in input_dict["examples"]})
+        others = [graph for graph in input_dict["transform_graph"] if graph.id not in learnt]
+        latest = next((graph for graph in _latest_first(store, others) if fileio.exists(graph.uri)), None)
+        return {**input_dict, "transform_graph": [] if latest is None else [latest]}
+
+
 def _latest_blessed(
     store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]], without: set[int], first: str = ""
 ) -> dict[str, list[types.Artifact]]:
@@ -155,11 +175,11 @@ def _is_blessed(blessing: types.Artifact) -> bool:
     return blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == constants.BLESSED_VALUE
 
 
-def _latest_first(store: mlmd.MetadataStore, blessings: Sequence[types.Artifact]) -> list[types.Artifact]:
+def _latest_first(store: mlmd.MetadataStore, artifacts: Sequence[types.Artifact]) -> list[types.Artifact]:
     """Sort by the last time that a node put the artifact out; cached runs count."""
     times: dict[int, int] = {}
-    if blessings:
-        for event in store.get_events_by_artifact_ids([blessing.id for blessing in blessings]):
+    if artifacts:
+        for event in store.get_events_by_artifact_ids([artifact.id for artifact in artifacts]):
             if event.type == metadata_store_pb2.Event.OUTPUT:
                 times[event.artifact_id] = max(times.get(event.artifact_id, 0), event.milliseconds_since_epoch)
-    return sorted(blessings, key=lambda blessing: (times.get(blessing.id, 0), blessing.id), reverse=True)
+    return sorted(artifacts, key=lambda artifact: (times.get(artifact.id, 0), artifact.id), reverse=True)

@@ -7,7 +7,8 @@
 What travels are compressed Arrow tables, not records: a few thousand elements for millions of pages. A group holds the
 records of some users and is joined in memory; there are as many groups as keep one near `_GROUP_BYTES` of logs, and one
 user cannot make it larger than `max_records_per_user` allows. A file of the result appears whole or not at all, under
-the name of its group: work that is done twice writes it twice, with the same bytes.
+the name of its group: work that is done twice writes it twice, with the same bytes. What was read is written down
+piece by piece and compared with what was joined: an engine that loses records is found out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -34,7 +36,7 @@ from datasets.click_join import CLICK_SCHEMA, PAGE_SCHEMA, Gathered, JoinCounts,
 from datasets.log_files import Piece, pieces, read_piece, set_aside
 from datasets.quarantine import BadRow, Quarantine
 from settings.data import ServiceLogsSource
-from settings.errors import DataError
+from settings.errors import DataError, ShortlistError
 
 _GROUP_BYTES = 32_000_000
 _COUNTS = b"join_counts"
@@ -59,6 +61,7 @@ def join_logs(
 
     Raises:
       DataError: a log is damaged; names file and line.
+      ShortlistError: Beam's engine lost records.
     """
     with tempfile.TemporaryDirectory(prefix="shortlist-join-") as folder:
         try:
@@ -73,9 +76,14 @@ def join_logs(
         return read_joined(Path(folder))
 
 
+def _pieces_read(folder: Path) -> list[dict[str, Any]]:
+    """Return what the workers wrote down of each piece: `num_read`, and its malformed lines as `bad`."""
+    return [json.loads(path.read_text()) for path in folder.glob("piece-*.json")]
+
+
 def _bad_rows(folder: Path) -> list[BadRow]:
     """Return the malformed lines that the workers met."""
-    return [BadRow(**row) for path in folder.glob("bad-*.json") for row in json.loads(path.read_text())]
+    return [BadRow(**row) for piece in _pieces_read(folder) for row in piece["bad"]]
 
 
 def write_joined(
@@ -85,7 +93,11 @@ def write_joined(
     beam_args: Sequence[str],
     folder: Path,
 ) -> None:
-    """Join and write one Parquet file a group to a folder; see `join_logs`."""
+    """Join and write one Parquet file a group to a folder; see `join_logs`.
+
+    Raises:
+      ShortlistError: Beam's engine lost records.
+    """
     num_groups = 1 + sum(path.stat().st_size for path in [*page_files, *click_files]) // _GROUP_BYTES
     options = PipelineOptions(list(beam_args), save_main_session=False)
     with beam.Pipeline(options=options) as pipeline:
@@ -94,15 +106,33 @@ def write_joined(
             "clicks": _read(pipeline, "Clicks", click_files, ReadClickLogFn(source, num_groups, str(folder))),
         }
         _ = logs | beam.CoGroupByKey() | "Join" >> beam.ParDo(JoinGroupFn(source, num_groups, str(folder)))
+    _check_complete(folder, sum(len(pieces(path)) for path in [*page_files, *click_files]))
+
+
+def _check_complete(folder: Path, num_pieces: int) -> None:
+    """Refuse a result in which records are missing that were read, or pieces that were to be read."""
+    read = _pieces_read(folder)
+    counts = [_counts(pq.read_schema(path)) for path in folder.glob("pages-*.parquet")]
+    num_read, num_joined = sum(piece["num_read"] for piece in read), sum(found.pages + found.clicks for found in counts)
+    if len(read) != num_pieces or num_joined != num_read:
+        raise ShortlistError(
+            f"the join of logs: Beam's engine lost records. Read {len(read)} of {num_pieces} pieces and {num_read:,} "
+            f"records, of which {num_joined:,} were joined. Run again, or with beam.runner: in-memory"
+        )
 
 
 def read_joined(folder: Path) -> tuple[pa.Table, JoinCounts]:
     """Return what `write_joined` wrote, by time, request and user, and the counts."""
     tables = [pq.read_table(path) for path in sorted(folder.glob("pages-*.parquet"))]
-    counts = sum((JoinCounts(**json.loads(table.schema.metadata[_COUNTS])) for table in tables), start=JoinCounts())
+    counts = sum((_counts(table.schema) for table in tables), start=JoinCounts())
     table = pa.concat_tables([p.SCHEMA.empty_table(), *(table.replace_schema_metadata() for table in tables)])
     order = pc.sort_indices(table, [(name, "ascending") for name in ("timestamp", "request_id", "user_id")])
     return table.take(order).combine_chunks(), counts
+
+
+def _counts(schema: pa.Schema) -> JoinCounts:
+    """Return what became of the records of a group's file."""
+    return JoinCounts(**json.loads(schema.metadata[_COUNTS]))
 
 
 class _ReadLogFn(beam.DoFn):
@@ -119,10 +149,9 @@ class _ReadLogFn(beam.DoFn):
     def process(self, piece: Piece) -> Iterator[tuple[int, bytes]]:
         """Yield a group's number and its records."""
         table, bad = read_piece(piece, self.schema, self._fields, self.optional)
-        if bad:
-            name = hashlib.sha256(f"{piece.path}:{piece.start}".encode()).hexdigest()
-            rows = json.dumps([dataclasses.asdict(row) for row in bad])
-            _write_whole(Path(self._folder, f"bad-{name}.json"), lambda path: path.write_text(rows))
+        name = hashlib.sha256(f"{piece.path}:{piece.start}".encode()).hexdigest()
+        read = json.dumps({"num_read": table.num_rows, "bad": [dataclasses.asdict(row) for row in bad]})
+        _write_whole(Path(self._folder, f"piece-{name}.json"), lambda path: path.write_text(read))
         users = table["user_id"].combine_chunks().dictionary_encode()
         hashes = pd.util.hash_array(users.dictionary.to_numpy(zero_copy_only=False), categorize=False)
         group = (hashes % np.uint64(self._num_groups))[users.indices.to_numpy()]

@@ -84,6 +84,11 @@ class VocabularyFeature(FeatureRecord):
     min_count: int = Field(1, ge=1, description="Tokens seen less often in train are out of vocabulary.")
     top_k: int | None = Field(None, ge=1, description="Keep only the most frequent tokens.")
     num_oov_buckets: int = Field(1, ge=1, description="Ids shared by the tokens outside the vocabulary.")
+    grow: bool = Field(
+        False,
+        description="Keep the tokens that the latest run over other data learnt, with their ids, and put new ones "
+        "behind them, up to `top_k`. False: learn anew.",
+    )
     encoding: ListEncoding = Field(
         "pooled",
         description="How several tokens a row become one vector: pooled as the model does it, read in their order by "

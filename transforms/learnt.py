@@ -118,17 +118,23 @@ def quantiles(column: tf.Tensor, num_buckets: int) -> tf.Tensor:
     return tft.quantiles(present, num_buckets, QUANTILE_EPSILON)[0]
 
 
-def vocabularies(tokens: dict[str, tf.Tensor], owners: Sequence[VocabularyFeature]) -> dict[str, tf.Tensor]:
+def vocabularies(
+    tokens: dict[str, tf.Tensor], owners: Sequence[VocabularyFeature], earlier_graph: str = ""
+) -> dict[str, tf.Tensor]:
     """Return the (deferred) paths of the vocabularies, all learnt together.
 
     Args:
       tokens: string `(num_tokens,)`, by name of the record that owns the vocabulary.
-      owners: the records that say what is kept (`min_count`, `top_k`) and how the files are called.
+      owners: the records that say what is kept (`min_count`, `top_k`, `grow`) and how the files are called.
+      earlier_graph: folder of an earlier transform graph, from whose vocabularies those with `grow` go on; empty: none.
 
     Returns:
       By vocabulary name, a string scalar: the file that `tft.apply_vocabulary` reads.
     """
-    wanted = tuple(Vocabulary(owner.vocabulary_name, owner.min_count, owner.top_k) for owner in owners)
+    wanted = tuple(
+        Vocabulary(owner.vocabulary_name, owner.min_count, owner.top_k, _earlier_path(owner, earlier_graph))
+        for owner in owners
+    )
     if not wanted:
         return {}
     paths = tft.experimental.ptransform_analyzer(
@@ -142,3 +148,10 @@ def vocabularies(tokens: dict[str, tf.Tensor], owners: Sequence[VocabularyFeatur
     for vocabulary in wanted:
         tft.annotate_asset(vocabulary.name, vocabulary.name)
     return {vocabulary.name: path for vocabulary, path in zip(wanted, paths, strict=True)}
+
+
+def _earlier_path(owner: VocabularyFeature, earlier_graph: str) -> str:
+    """Return the file of the vocabulary that this one goes on from; empty where there is none."""
+    if not (owner.grow and earlier_graph):
+        return ""
+    return tft.TFTransformOutput(earlier_graph).vocabulary_file_by_name(owner.vocabulary_name) or ""

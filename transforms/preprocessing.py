@@ -28,7 +28,8 @@ def preprocessing_fn(inputs: dict[str, RawTensor], custom_config: dict[str, Any]
 
     Args:
       inputs: raw columns by name, sparse, ragged or dense, `(batch_size, ...)`.
-      custom_config: `features` holds the records of `settings.features` as a JSON list.
+      custom_config: `features` holds the records of `settings.features` as a JSON list; `earlier_graph`, where it is
+        there, the folder of an earlier transform graph, from whose vocabularies those with `grow` go on.
 
     Returns:
       By output name, dense: numeric float32 `(batch_size,)`, in buckets int64 `(batch_size,)`; categorical int64
@@ -46,7 +47,8 @@ def preprocessing_fn(inputs: dict[str, RawTensor], custom_config: dict[str, Any]
     outputs |= cyclic.transform([r for r in records if isinstance(r, CyclicFeature)], single)
     outputs |= hashed.transform([r for r in records if isinstance(r, HashedFeature)], columns)
     outputs |= vectors.transform([r for r in records if isinstance(r, VectorFeature | ImageFeature)], single)
-    return outputs | tokens.transform([r for r in records if isinstance(r, VocabularyFeature)], single)
+    token_records = [r for r in records if isinstance(r, VocabularyFeature)]
+    return outputs | tokens.transform(token_records, single, custom_config.get("earlier_graph", ""))
 
 
 def _column(record: Feature, source: str, inputs: dict[str, RawTensor]) -> tf.RaggedTensor:

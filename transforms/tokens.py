@@ -2,9 +2,9 @@
 
     id 0                            padding or missing
     ids 1 .. num_oov_buckets        tokens outside the vocabulary, by hash
-    ids num_oov_buckets + 1 ..      the vocabulary, most frequent first
+    ids num_oov_buckets + 1 ..      the vocabulary, most frequent first; one that grows: earlier tokens, then new ones
 
-A record whose `vocabulary` is empty owns one: it alone is learnt from, and its `min_count`, `top_k` and
+A record whose `vocabulary` is empty owns one: it alone is learnt from, and its `min_count`, `top_k`, `grow` and
 `num_oov_buckets` hold for every record that shares it.
 """
 
@@ -25,7 +25,9 @@ TokenFeature: TypeAlias = CategoricalFeature | MultivalentFeature | SequenceFeat
 PADDING = 0
 
 
-def transform(records: Sequence[TokenFeature], columns: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+def transform(
+    records: Sequence[TokenFeature], columns: dict[str, tf.RaggedTensor], earlier_graph: str = ""
+) -> dict[str, tf.Tensor]:
     """Return the transformed token features.
 
     An empty token counts as missing. A constant that stands in for missing tokens is learnt like any other token.
@@ -34,6 +36,7 @@ def transform(records: Sequence[TokenFeature], columns: dict[str, tf.RaggedTenso
       records: what becomes of which column; each vocabulary's owner among them.
       columns: raw integers or strings by record name, ragged `(batch_size, None)`; the first value of a row counts
         for a categorical record.
+      earlier_graph: folder of an earlier transform graph, from whose vocabularies those with `grow` go on; empty: none.
 
     Returns:
       By output name: categorical int64 `(batch_size,)`; multivalent and text int64
@@ -44,7 +47,7 @@ def transform(records: Sequence[TokenFeature], columns: dict[str, tf.RaggedTenso
     columns = {record.name: _read(record, columns[record.name]) for record in records}
     tokens = {record.name: _tokens(record, columns[record.name]) for record in records}
     owners = [record for record in records if record.vocabulary is None]
-    paths = learnt.vocabularies(tokens, owners)
+    paths = learnt.vocabularies(tokens, owners, earlier_graph)
     outputs: dict[str, tf.Tensor] = {}
     for owner in owners:
         # One lookup for all records of a vocabulary: the served graph then holds its table once.

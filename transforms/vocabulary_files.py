@@ -27,19 +27,27 @@ NO_TOKEN = b"<no token in train> "
 
 
 class Vocabulary(NamedTuple):
-    """What is kept of one column's tokens, and under which file name."""
+    """What is kept of one column's tokens, and under which file name.
+
+    Attributes:
+      name: of the file.
+      min_count: of a token's occurrences.
+      top_k: tokens at most; None: all.
+      earlier_path: file of an earlier vocabulary, whose tokens come first, in its order; empty: none.
+    """
 
     name: str
     min_count: int
     top_k: int | None
+    earlier_path: str = ""
 
 
 class WriteVocabularies(PTransformAnalyzer):
     """Count each column's tokens over all batches and write one file a vocabulary.
 
-    A file holds one token a line, the most frequent first, tokens of equal counts in reverse lexicographic order.
-    Empty tokens and tokens with a line break are left out; so are those seen fewer than `min_count` times or beyond
-    the first `top_k`.
+    A file holds one token a line: those of the earlier vocabulary, then the most frequent first, tokens of equal counts
+    in reverse lexicographic order. Empty tokens and tokens with a line break are left out; so are new ones seen fewer
+    than `min_count` times, and all beyond the first `top_k`.
 
     Input: batches, each a tuple of one string array `(num_tokens,)` a vocabulary. Output: a tuple of collections, each
     of one element, the path of the file.
@@ -95,8 +103,17 @@ def _write(
         ordered[index].append((count, token))
     tf.io.gfile.makedirs(folder)
     for index, (vocabulary, tokens) in enumerate(zip(vocabularies, ordered, strict=True)):
-        kept = [token for _, token in sorted(tokens, reverse=True)[: vocabulary.top_k]] or [NO_TOKEN]
+        earlier = _read(vocabulary.earlier_path) if vocabulary.earlier_path else []
+        # A dict keeps the order of the first of each token.
+        kept = list(dict.fromkeys([*earlier, *(token for _, token in sorted(tokens, reverse=True))]))
+        kept = kept[: vocabulary.top_k] or [NO_TOKEN]
         path = str(PurePosixPath(folder) / vocabulary.name)
         with tf.io.gfile.GFile(path, "wb") as file:
             file.write(b"".join(token + b"\n" for token in kept))
         yield beam.pvalue.TaggedOutput(str(index), np.array(path, dtype=object))
+
+
+def _read(path: str) -> list[bytes]:
+    """Return the tokens of a vocabulary's file."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return [token for token in file.read().split(b"\n") if token not in (b"", NO_TOKEN)]

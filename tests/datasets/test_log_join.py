@@ -19,7 +19,7 @@ from datasets.log_generator import generate
 from datasets.log_join import join_logs, read_joined
 from datasets.quarantine import Quarantine
 from settings.data import BadRowSettings, GeneratedLogs, ServiceLogsSource
-from settings.errors import DataError
+from settings.errors import DataError, ShortlistError
 
 IN_PROCESS = ("--runner=FnApiRunner",)
 PROCESSES = (*IN_PROCESS, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -136,6 +136,19 @@ def test_work_that_was_killed_and_done_again_changes_nothing(
     table, counts = read_joined(tmp_path)
     assert table.equals(result[0])
     assert counts == result[1]
+
+
+def test_an_engine_that_loses_records_is_found_out(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = log_join.JoinGroupFn.process
+
+    def half(self: log_join.JoinGroupFn, group: tuple[int, dict[str, list[bytes]]]) -> None:
+        keep(self, (group[0], {"pages": list(group[1]["pages"])[1:], "clicks": list(group[1]["clicks"])}))
+
+    monkeypatch.setattr(log_join.JoinGroupFn, "process", half)
+    with pytest.raises(
+        ShortlistError, match=r"lost records\. Read 6 of 6 pieces and [\d,]+ records, of which [\d,]+ were"
+    ):
+        join(logs)
 
 
 def test_a_damaged_line_is_named_although_a_worker_found_it(tmp_path: Path) -> None:

@@ -39,3 +39,22 @@ def test_counts_add_up_over_batches_and_bundles(tmp_path: Path, monkeypatch: pyt
     assert written["letters"] == [b"a", b"b"]  # c is seen once, below min_count
     assert written["top"] == [b"x", b"y"]  # 3 and 2 times; w and z, once each, are beyond top_k
     assert written["empty"] == [NO_TOKEN]
+
+
+def test_an_earlier_vocabulary_keeps_its_order_and_new_tokens_follow(tmp_path: Path) -> None:
+    (tmp_path / "earlier").write_bytes(b"z\nb\nw\n")
+    (tmp_path / "nothing").write_bytes(NO_TOKEN + b"\n")
+    wanted = (
+        Vocabulary("all", 1, None, str(tmp_path / "earlier")),
+        Vocabulary("top", 1, 4, str(tmp_path / "earlier")),
+        Vocabulary("begun", 1, None, str(tmp_path / "nothing")),
+        Vocabulary("empty", 1, None, str(tmp_path / "nothing")),
+    )
+    counted = [((number, token), count) for number in (0, 1, 2) for token, count in ((b"a", 2), (b"c", 7), (b"b", 5))]
+    paths = [output.value.item() for output in vocabulary_files._write(counted, wanted, str(tmp_path / "new"))]
+    assert [Path(path).read_bytes().splitlines() for path in paths] == [
+        [b"z", b"b", b"w", b"c", b"a"],  # b is known; c is seen more often than a
+        [b"z", b"b", b"w", b"c"],
+        [b"c", b"b", b"a"],
+        [NO_TOKEN],
+    ]
