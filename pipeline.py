@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 # The code behind an exported model's signatures, and behind the questions that infra validation asks it.
 SERVABLE = (
     *("serving/servable.py", "serving/scoring.py", "serving/catalogue_ranking.py", "serving/queries.py"),
-    *("serving/cold_start.py", "serving/item_similarity.py", "serving/attribute_filter.py"),
+    *("serving/cold_start.py", "serving/item_similarity.py", "serving/attribute_filter.py", "serving/stages.py"),
+    *("serving/approximate_index.py", "serving/diversity.py"),
 )
 MODEL_CHECK = ("serving/model_check.py", "serving/signature_checks.py", "serving/isolated_check.py")
 

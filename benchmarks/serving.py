@@ -2,6 +2,8 @@
 
 make bench-serving                                     # the newest version in output/serving
 python -m benchmarks.serving --model-dir FOLDER        # another version
+python -m benchmarks.serving --kserve-python PYTHON    # beside plain KServe, in an environment of its own:
+    python3.11 -m venv ENV && ENV/bin/pip install kserve==0.21.0 tensorflow-cpu==2.21.0
 
 Writes benchmarks/results/serving.json.
 """
@@ -14,10 +16,12 @@ import json
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +37,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Server:
-    """A server process over a serving root of its own."""
+    """A server process.
 
-    def __init__(self, root: Path) -> None:
-        self.process = subprocess.Popen(
+    Args:
+      process: just started.
+      predict: address of its predictions.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], predict: str) -> None:
+        self.process = process
+        self.predict = predict
+
+    @classmethod
+    def of_shortlist(cls, root: Path) -> Server:
+        """Start Shortlist's server over a serving root; return once it answers."""
+        process = subprocess.Popen(
             [
                 *(sys.executable, "pipeline.py", "serve", "--model-dir", str(root), "--port", "0", "--grpc-port", "0"),
             ],
@@ -45,10 +60,34 @@ class Server:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        assert self.process.stdout
-        words = self.process.stdout.readline().split()
-        self.address = words[words.index("at") + 1]
-        self.predict = f"{self.address}/v1/models/{root.name}:predict"
+        assert process.stdout
+        words = process.stdout.readline().split()
+        return cls(process, f"{words[words.index('at') + 1]}/v1/models/{root.name}:predict")
+
+    @classmethod
+    def of_kserve(cls, python: Path, version: Path) -> Server:
+        """Start `benchmarks/plain_kserve.py` with a Python that has kserve; return once it answers."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        script = str(ROOT / "benchmarks" / "plain_kserve.py")
+        ports = ["--http_port", str(port), "--enable_grpc", "false"]
+        process = subprocess.Popen(
+            [str(python), script, "--model_name", "plain", "--saved-model", str(version), *ports],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            if process.poll() is not None:
+                raise SystemExit(f"{python}: does not run {script}. Expected kserve and tensorflow in its environment")
+            try:
+                urllib.request.urlopen(f"{address}/v1/models/plain", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        return cls(process, f"{address}/v1/models/plain:predict")
 
     def resident_mib(self) -> float:
         """Return the memory that the process holds now."""
@@ -143,6 +182,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--swaps", type=int, default=2, help="versions pushed meanwhile")
     parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--kserve-python", type=Path, help="measure plain KServe, too, run by this Python")
     options = parser.parse_args()
     version = options.model_dir or find_version(ROOT / "output")
 
@@ -157,7 +197,7 @@ def main() -> None:
             (model / "assets.extra" / "number").write_text(str(number))
             models.append(model)
         version_store.push(models[0], root)
-        server = Server(root)
+        server = Server.of_shortlist(root)
         try:
             users, items = known_ids(version)
             requests = bodies(users, items, options.k, random.Random(0))
@@ -170,6 +210,18 @@ def main() -> None:
             full = asyncio.run(saturated(server, requests, connections=32, seconds=min(options.seconds, 15)))
         finally:
             exit_code = server.stop()
+        beside: dict[str, Any] = {}
+        if options.kserve_python:
+            plain = Server.of_kserve(options.kserve_python, models[0])
+            try:
+                asyncio.run(saturated(plain, requests, connections=32, seconds=3))
+                beside["plain_kserve"] = asyncio.run(
+                    saturated(plain, requests, connections=32, seconds=min(options.seconds, 15))
+                )
+            finally:
+                plain.stop()
+            of_plain = beside["plain_kserve"]["requests_per_second"]
+            beside["times_plain_kserve"] = round(full["requests_per_second"] / max(of_plain, 0.1), 2)
     record(
         "serving",
         {
@@ -179,6 +231,7 @@ def main() -> None:
             "swaps": options.swaps,
             "steady": steady,
             "saturated": full,
+            **beside,
             "exit_code": exit_code,
         },
     )

@@ -90,13 +90,20 @@ def train_and_export(fn_args: FnArgs, strategy: tf.distribute.Strategy) -> None:
     """
     params, training = configured(fn_args.custom_config, getattr(fn_args, "hyperparameters", None))
     inputs = read_inputs(fn_args)
+    data = inputs.data
     checkpoints = _checkpoints(fn_args, training, strategy)
     writes = is_chief(strategy)
     logs = TrainingLogs(f"{fn_args.model_run_dir}/tensorboard") if training.tensorboard and writes else None
     around = Surroundings(strategy, checkpoints, logs, inputs.keys, _base(fn_args))
-    model, history = fit(params, training, inputs.space, inputs.data, around)
+    model, history = fit(params, training, inputs.space, data, around)
     if logs:
         logs.close()
+    serving = ServingSettings.model_validate_json(fn_args.custom_config.get("serving", "{}"))
+    retrieval = None
+    if serving.retrieval_model is not None:
+        _LOG.info("training the first stage, %s", serving.retrieval_model.name)
+        first_stage = Surroundings(strategy)
+        retrieval, _ = fit(serving.retrieval_model, serving.retrieval_training, inputs.space, data, first_stage)
     if not writes:
         return
     tf.io.gfile.makedirs(fn_args.model_run_dir)
@@ -104,10 +111,8 @@ def train_and_export(fn_args: FnArgs, strategy: tf.distribute.Strategy) -> None:
         file.write(json.dumps(asdict(history) | {"collision_rates": inputs.collision_rates}, indent=2))
     if history.epochs:
         TrainedWeights.of(params, model, inputs.keys).save(_weights_path(fn_args.serving_model_dir))
-    serving = ServingSettings.model_validate_json(fn_args.custom_config.get("serving", "{}"))
-    data = inputs.data
     servable = Servable(
-        params.task, model, inputs.space, inputs.parser, data.catalogue, inputs.users, data.train, serving
+        params.task, model, inputs.space, inputs.parser, data.catalogue, inputs.users, data.train, serving, retrieval
     )
     save(servable, fn_args.serving_model_dir)
     if checkpoints:

@@ -11,6 +11,7 @@ from orchestration.commands.compare import compare
 from orchestration.commands.evaluate import evaluate
 from orchestration.commands.lineage import lineage
 from orchestration.commands.models import models
+from orchestration.commands.push import push
 from orchestration.commands.recommend import recommend
 from orchestration.commands.rollback import rollback
 from orchestration.commands.run import run
@@ -65,6 +66,7 @@ for _command in (
     similar,
     batch_recommend,
     serve,
+    push,
     rollback,
     lineage,
     evaluate,

@@ -83,6 +83,52 @@ def best(scores: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor) -> tuple[tf.Ten
     return tf.pad(items, behind, constant_values=num_items), tf.pad(values, behind, constant_values=_REMOVED)
 
 
+def best_of(
+    items: tf.Tensor, scores: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor, num_items: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return what `best` does, of some items of the catalogue; of equal scores the earlier item of the k comes first.
+
+    Args:
+      items: int32 `(num_rows, num_candidates)`, catalogue positions, each once a row.
+      scores: float32 `(num_rows, num_candidates)`.
+      seen: as for `without_seen`.
+      k: int32 scalar; below 0 counts as 0.
+      num_items: size of the catalogue.
+
+    Example:
+      >>> items, scores = tf.constant([[7, 4, 2]]), tf.constant([[1.0, 2.0, 2.0]])
+      >>> best_of(items, scores, tf.ragged.constant([[7]]), tf.constant(3), 9)[0].numpy().tolist()
+      [[2, 4, 9]]
+    """
+    k = tf.maximum(k, 0)
+    removed = tf.cast(seen.to_tensor(-1), tf.int32)
+    scores = tf.where(tf.math.is_finite(scores), scores, tf.fill(tf.shape(scores), _REMOVED))
+    # Of so many at least k are not seen, if there are k.
+    values, places = tf.math.top_k(scores, tf.minimum(k + tf.shape(removed)[1], tf.shape(scores)[1]))
+    items = tf.gather(items, places, batch_dims=1)
+    was_seen = tf.reduce_any(items[:, :, tf.newaxis] == removed[:, tf.newaxis], axis=2)
+    values = tf.where(was_seen, tf.fill(tf.shape(values), _REMOVED), values)
+    items = tf.where(tf.math.is_finite(values), items, tf.fill(tf.shape(items), num_items))
+    items, values = in_order(items, values)
+    items, values = items[:, :k], values[:, :k]
+    behind = [[0, 0], [0, k - tf.shape(items)[1]]]
+    return tf.pad(items, behind, constant_values=num_items), tf.pad(values, behind, constant_values=_REMOVED)
+
+
+def in_order(items: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return each row's items and scores, the highest score first; of equal scores the earlier item comes first.
+
+    Example:
+      >>> items, scores = in_order(tf.constant([[7, 4, 2]]), tf.constant([[3.0, 2.0, 2.0]]))
+      >>> items.numpy().tolist()
+      [[7, 2, 4]]
+    """
+    by_item = tf.argsort(items, axis=1, stable=True)
+    items, scores = tf.gather(items, by_item, batch_dims=1), tf.gather(scores, by_item, batch_dims=1)
+    by_score = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
+    return tf.gather(items, by_score, batch_dims=1), tf.gather(scores, by_score, batch_dims=1)
+
+
 def all_finite(scores: tf.Tensor) -> tf.Tensor:
     """Return whether all scores of a row are finite, bool `(num_rows,)`."""
     return tf.reduce_all(tf.math.is_finite(scores), axis=1)

@@ -13,7 +13,7 @@ from settings.serving import ServingSettings
 
 # In the order of their numbers.
 RUNGS = ("popularity", "similar_items", "model")
-_POPULARITY, _SIMILAR_ITEMS, _MODEL = range(len(RUNGS))
+_POPULARITY, _SIMILAR_ITEMS, MODEL = range(len(RUNGS))
 
 
 class ColdStartLadder(tf.Module):
@@ -21,13 +21,14 @@ class ColdStartLadder(tf.Module):
 
     | rung            | from                              | score                                             |
     |-----------------|-----------------------------------|---------------------------------------------------|
-    | `popularity`    | nothing                           | number of relevant train events, windowed         |
+    | `popularity`    | nothing                           | relevant train events, windowed, of one's segment |
     | `similar_items` | `min_events_for_similar_items`    | mean similarity to the newest events' items       |
     | `model`         | `min_events_for_model`            | the model's                                       |
 
     Args:
       settings: the thresholds.
-      popularity: float32 `(num_items,)`.
+      popularity: float32 `(num_segments, num_items)`; `settings.popularity_segment` names the field of the row, and
+        without it there is one.
       similarity: of items.
       of_catalogue: the model's scores, `Scorer.of_catalogue`.
     """
@@ -49,12 +50,14 @@ class ColdStartLadder(tf.Module):
         """Return the position in `RUNGS` of the rung that answers each query, int32 `(batch_size,)`."""
         enough = queries.described & (queries.num_events >= self._settings.min_events_for_model)
         some = queries.num_events >= self._settings.min_events_for_similar_items
-        return tf.where(enough, _MODEL, tf.where(some, _SIMILAR_ITEMS, _POPULARITY))
+        return tf.where(enough, MODEL, tf.where(some, _SIMILAR_ITEMS, _POPULARITY))
 
     def scores(self, queries: Queries) -> tf.Tensor:
         """Return float32 `(batch_size, num_items)`."""
         rung = self.rung(queries)
-        scores = tf.tile(self._popularity[tf.newaxis], [tf.size(rung), 1])
+        segment = self._settings.popularity_segment
+        rows = queries.features[segment] if segment else tf.zeros_like(rung)
+        scores = tf.gather(self._popularity, rows)
 
         def put(where: int, others: Callable[[], tf.Tensor], scores: tf.Tensor) -> tf.Tensor:
             on_rung = rung == where
@@ -64,4 +67,4 @@ class ColdStartLadder(tf.Module):
             )
 
         scores = put(_SIMILAR_ITEMS, lambda: self._similarity.of_catalogue(queries.recent), scores)
-        return put(_MODEL, lambda: self._of_catalogue(queries.features), scores)
+        return put(MODEL, lambda: self._of_catalogue(queries.features), scores)

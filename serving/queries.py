@@ -49,6 +49,11 @@ class Queries:
         features = {name: values[start:end] for name, values in self.features.items()}
         return Queries(features, *(part[start:end] for part in self.parts[1:]))
 
+    def at(self, rows: tf.Tensor) -> Queries:
+        """Return some of the queries, by number."""
+        features = {name: tf.gather(values, rows) for name, values in self.features.items()}
+        return Queries(features, *(tf.gather(part, rows) for part in self.parts[1:]))
+
 
 class QueryReader(tf.Module):
     """Makes queries of user ids, histories and contexts, each of which may be absent.

@@ -63,6 +63,11 @@ class RetrievalScorer(tf.Module):
         ]
         self.candidates = tf.Variable(np.concatenate(blocks), trainable=False, name="candidates")
 
+    @property
+    def scores_are_inner_products(self) -> bool:
+        """Whether a score is the inner product of the two vectors, as an index supposes."""
+        return type(self._model.it).score is RetrievalModel.score
+
     def of_rows(self, features: Features) -> tf.Tensor:
         """Return `score(query, candidate)` with each row's own item, known from the row's features alone."""
         return self._model.it(features)

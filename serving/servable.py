@@ -12,16 +12,19 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.columns import ITEM_ID, SEEN
+from models.archetypes.retrieval import RetrievalModel
 from models.example_parser import ExampleParser, scalar
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.registry import Task
 from models.training_data import Catalogue, Rows, Users
+from serving.approximate_index import ApproximateIndex
 from serving.attribute_filter import AttributeFilter
 from serving.catalogue_ranking import all_finite, best, in_blocks, rank_of, spread
 from serving.cold_start import RUNGS, ColdStartLadder
 from serving.item_similarity import ItemSimilarity, vectors_from_users
 from serving.queries import QueryReader, rows_or_nothing, up_to, without_empty
 from serving.scoring import RetrievalScorer, make_scorer
+from serving.stages import Stages
 from settings.evaluation import LIST_LENGTH
 from settings.serving import ServingSettings
 
@@ -29,6 +32,10 @@ Tensors = dict[str, tf.Tensor]
 # An item's mean label is drawn towards the overall mean as if it had this many more rows of it.
 _PRIOR_ROWS = 10
 _SECONDS_A_DAY = 86_400
+# Pairs of a query and a candidate that a second stage is given at a time.
+_PAIRS_A_BLOCK = 65_536
+# Rows of train whose queries the index is tuned by.
+_SAMPLE_QUERIES = 256
 _SPECS = {
     "candidates": tf.TensorSpec([None, None], tf.string, "candidates"),
     "context": tf.TensorSpec([None], tf.string, "context"),
@@ -65,8 +72,9 @@ class Servable(tf.Module):
 
     `similar_items(item_id, k)` gives `item_ids`, `scores`, `titles`, `(batch_size, k)`, and `known`.
 
-    `embed_query(user_id, history, context)` and `embed_item(examples)`, of retrieval models alone, give `embedding`,
-    float32 `(batch_size, dim)`; an item needs not be in the catalogue.
+    `embed_query(user_id, history, context)` and `embed_item(examples)`, where there is a retrieval model, give
+    `embedding`, float32 `(batch_size, dim)`; an item needs not be in the catalogue. `index_recall(examples)`, where
+    there is an index, gives `recall` and `expected`, `(batch_size,)`.
 
     `transform_features(examples)` gives the transformed features.
 
@@ -81,7 +89,8 @@ class Servable(tf.Module):
       catalogue: the items.
       users: the users' state.
       train: rows that popularity is counted on.
-      serving: how `recommend` answers those of whom little is known.
+      serving: the ladder, the stages and the index of `recommend`.
+      retrieval: trained; finds the candidates that a ranking or rating model then ranks. None: it scores all items.
     """
 
     def __init__(
@@ -94,6 +103,7 @@ class Servable(tf.Module):
         users: Users,
         train: Rows,
         serving: ServingSettings | None = None,
+        retrieval: RetrievalModel | None = None,
     ) -> None:
         super().__init__()
         serving = serving or ServingSettings()
@@ -109,15 +119,30 @@ class Servable(tf.Module):
         self._mean_labels = _variable(_mean_labels(train, task, self._num_items), "mean_labels")
         self._queries = QueryReader(space, parser, users)
         # Retrieval models have vectors; of the others, items chosen by the same users are alike.
-        self._encoders = self._scorer if isinstance(self._scorer, RetrievalScorer) else None
+        own = self._scorer if isinstance(self._scorer, RetrievalScorer) else None
+        self._encoders = RetrievalScorer(retrieval, catalogue.features) if retrieval else own
         self._similarity = ItemSimilarity(
             self._encoders.candidates
             if self._encoders
             else _variable(vectors_from_users(train, self._num_items), "item_vectors")
         )
-        popularity = _counts(train, self._num_items, serving.popularity_window_days)
-        self._ladder = ColdStartLadder(serving, popularity, self._similarity, self._scorer.of_catalogue)
-        self._filter = AttributeFilter(catalogue.attributes, self._num_items)
+        self._index = _index(self._encoders, train, space, serving)
+        self._ladder = ColdStartLadder(
+            serving,
+            _popularity(train, space, self._num_items, serving),
+            self._similarity,
+            (self._encoders or self._scorer).of_catalogue,
+        )
+        self._stages = Stages(
+            serving,
+            self._ladder,
+            AttributeFilter(catalogue.attributes, self._num_items),
+            self._similarity,
+            self._num_items,
+            self._index,
+            self._encoders.encode_query if self._encoders else None,
+            self._scorer.of_items if retrieval else None,
+        )
         # Read by whoever loads the model, to check requests and to list who can be answered.
         self.catalogue_size = tf.Variable(self._num_items, trainable=False, name="catalogue_size")
         self.user_ids = tf.function(self._queries.user_ids, input_signature=[], autograph=False)
@@ -179,13 +204,12 @@ class Servable(tf.Module):
         queries = dataclasses.replace(queries, seen=tf.concat([queries.seen, excluded], axis=1))
 
         def recommended(start: tf.Tensor, end: tf.Tensor) -> Tensors:
-            block = queries.rows(start, end)
-            scores = self._filter.without_others(self._ladder.scores(block), wanted[start:end])
-            items, values = best(scores, block.seen, k)
+            items, values = self._stages.lists(queries.rows(start, end), wanted[start:end], k)
             return {"items": items, "scores": values}
 
         outputs = {"items": tf.TensorSpec([None, None], tf.int32), "scores": tf.TensorSpec([None, None], tf.float32)}
-        found = in_blocks(recommended, outputs, num_rows, self._rows_a_block())
+        rows_a_block = tf.minimum(self._rows_a_block(), max(_PAIRS_A_BLOCK // self._stages.candidates_a_row, 1))
+        found = in_blocks(recommended, outputs, num_rows, rows_a_block)
         rung = self._ladder.rung(queries)
         # Popularity has no reason but itself.
         recent = rows_or_nothing(rung > 0, queries.recent)
@@ -245,6 +269,13 @@ class Servable(tf.Module):
         assert self._encoders
         return {"embedding": self._encoders.encode_candidate(features)}
 
+    def index_recall(self, examples: tf.Tensor) -> Tensors:
+        """Return the share of each row's exact ten best that the index finds, and what it should be on average."""
+        assert self._encoders
+        assert self._index
+        recall = self._index.recall(self._encoders.encode_query(self._parser.features(self._parser.parse(examples))))
+        return {"recall": recall, "expected": tf.fill(tf.shape(recall), self._index.min_recall)}
+
     def transform_features(self, examples: tf.Tensor) -> Tensors:
         """Return the transformed features."""
         return self._parser.features(self._parser.parse(examples))
@@ -254,6 +285,8 @@ class Servable(tf.Module):
         names = ["serving_default", "evaluate", "transform_features", "recommend", "rank", "similar_items"]
         if self._encoders:
             names += ["embed_query", "embed_item"]
+        if self._index:
+            names += ["index_recall"]
         return {name: _with_specs(getattr(self, name)) for name in names}
 
     def _shown(self, items: tf.Tensor, scores: tf.Tensor) -> Tensors:
@@ -286,6 +319,35 @@ def _counts(train: Rows, num_items: int, window_days: float | None = None) -> np
         counted &= train.timestamp > train.timestamp.max() - window_days * _SECONDS_A_DAY
     items = train.features[CATALOGUE_INDEX][counted]
     return np.bincount(items, minlength=num_items + 1)[:num_items].astype(np.float32)
+
+
+def _popularity(train: Rows, space: FeatureSpace, num_items: int, serving: ServingSettings) -> np.ndarray:
+    """Return how popular each item is, float32 `(num_segments, num_items)`.
+
+    A segment's row is the number of its own relevant events, plus a share below 1 that orders the items of equal number
+    as all of train does; so a segment without events has the order of all. One row where there are no segments.
+    """
+    overall = _counts(train, num_items, serving.popularity_window_days)
+    if serving.popularity_segment is None:
+        return overall[np.newaxis]
+    (size,) = (field.vocabulary_size for field in space.query() if field.name == serving.popularity_segment)
+    segment = train.features[serving.popularity_segment]
+    of_segments = [_counts(train.where(segment == s), num_items, serving.popularity_window_days) for s in range(size)]
+    return np.stack(of_segments) + overall / (1.0 + overall.max())
+
+
+def _index(
+    encoders: RetrievalScorer | None, train: Rows, space: FeatureSpace, serving: ServingSettings
+) -> ApproximateIndex | None:
+    """Return an index of the items, or None where they are few or their scores are no inner products."""
+    if encoders is None or not encoders.scores_are_inner_products or not len(train):
+        return None
+    if encoders.candidates.shape[0] <= serving.exact_up_to_items:
+        return None
+    rows = np.random.default_rng(0).choice(len(train), min(_SAMPLE_QUERIES, len(train)), replace=False)
+    features = {field.name: tf.constant(train.features[field.name][rows]) for field in space.query()}
+    queries = encoders.encode_query(features).numpy()
+    return ApproximateIndex(encoders.candidates, queries, serving.min_index_recall)
 
 
 def _mean_labels(train: Rows, task: Task, num_items: int) -> np.ndarray:

@@ -67,8 +67,8 @@ def check_model(model_dir: str, example_files: Sequence[str], report: Callable[[
 
     `examples` signatures get real raw rows, one and 32, and an empty tf.Example; `recommend` gets real users, an
     unknown one, an empty id and a history without a user; `rank`, `similar_items` and `embed_query` real and unknown
-    users and items. The answers must have the outputs and shapes that `serving.servable` declares, one
-    entry a row of the request, and finite numbers for all rows but the empty one.
+    users and items; `index_recall` must find what the settings ask for. The answers must have the outputs and shapes
+    that `serving.servable` declares, one entry a row of the request, and finite numbers for all rows but the empty one.
 
     Args:
       model_dir: folder of the SavedModel.
@@ -105,7 +105,9 @@ def _check_signature(
     absent = sorted(set(REQUIRED_OUTPUTS.get(name, ())) - outputs)
     if absent:
         return f" lacks output {', '.join(map(repr, absent))}. Found: {sorted(outputs)}"
-    if name in _REQUESTS:
+    if name == "index_recall":
+        requests = _recall_requests(rows)
+    elif name in _REQUESTS:
         requests = _REQUESTS[name](rows)
     elif model.inputs[name].keys() == {"examples"}:
         requests = _example_requests(rows, scores_only_rows=name == "serving_default")
@@ -231,6 +233,19 @@ def _embed_requests(rows: list[bytes]) -> Iterator[Request]:
         return _not_finite("embedding", vectors)
 
     yield Request("a user of the test split and an unknown one", {"user_id": users}, problem)
+
+
+def _recall_requests(rows: list[bytes]) -> Iterator[Request]:
+    def problem(answer: Answer) -> str | None:
+        recall, expected = float(np.mean(answer["recall"])), float(answer["expected"][0])
+        if recall >= expected:
+            return None
+        return (
+            f"the index finds {recall:.4f} of the exact ten best. Expected at least {expected:g}, which is "
+            "serving.min_index_recall; a larger serving.exact_up_to_items searches exactly"
+        )
+
+    yield Request(f"{len(rows)} rows of the test split", {"examples": rows}, problem)
 
 
 # What is asked of the signatures that do not take `examples`.

@@ -163,6 +163,27 @@ def rollback(
         return _publish(store, content, clock, step)
 
 
+def copy(version: Version, root: str | Path, *, lock_timeout_seconds: float = 600.0) -> Version:
+    """Return a copy of a good version in a root of its own, under the same number where it is the first; made once.
+
+    Args:
+      version: of another root.
+      root: folder of the copy; made where absent.
+      lock_timeout_seconds: how long to wait for other writers.
+
+    Raises:
+      ShortlistError: the version is damaged, or `root` cannot be written.
+    """
+    store, manifest = _root(root), verify(version)
+    with _writing(store, lock_timeout_seconds, _ignore):
+        newest = latest(store)
+        if newest is not None and verify(newest).digest == manifest.digest:
+            return newest
+        files = sorted(manifest.files)
+        content = _Content(version.path, files, manifest.model_uri, manifest.run_id, hashes=manifest.files)
+        return _publish(store, content, lambda: version.number, _ignore)
+
+
 def versions(root: str | Path) -> list[Version]:
     """Return what a model server sees: the folders named by a number, oldest first; none where there is no root."""
     store = _root(root)

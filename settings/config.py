@@ -24,6 +24,9 @@ from settings.training import TrainingSettings
 from settings.tuning import TuningSettings
 from settings.validation import ValidationSettings
 
+# Kind and tower of a feature that popularity may be counted by.
+_SEGMENT = ("categorical", "query")
+
 
 class Config(Section):
     """One experiment: everything that decides what a run does."""
@@ -60,10 +63,34 @@ class Config(Section):
                 f"training.warm_start: model {self.model.name!r} is computed from the data at once and starts from "
                 "nothing. Expected a model that is trained; leave warm_start out"
             )
+        self._check_serving()
         if self.tuning is not None:
             search_space(self.model, self.training, self.tuning)
         check_gate(self.gate, self.model.task, self.evaluation)
         return self
+
+    def _check_serving(self) -> None:
+        """Refuse what the features or the model leave no use for."""
+        segment, retrieval = self.serving.popularity_segment, self.serving.retrieval_model
+        by_name = {record.name: record for record in self.features}
+        if segment and not (segment in by_name and (by_name[segment].kind, by_name[segment].tower) == _SEGMENT):
+            found = sorted(name for name, record in by_name.items() if (record.kind, record.tower) == _SEGMENT)
+            raise ValueError(
+                f"serving.popularity_segment: {segment!r} is no categorical feature of the query. "
+                f"Expected one of {found}"
+            )
+        if retrieval is None:
+            return
+        if self.model.task == "retrieval":
+            raise ValueError(
+                f"serving.retrieval_model: {self.model.name!r} retrieves itself. Expected a ranking or rating model "
+                "under `model`, which ranks what the retrieval model finds; or leave serving.retrieval_model out"
+            )
+        retrieval.check_features(self.features)
+        try:
+            self.serving.retrieval_training.check(retrieval.task, retrieval.auto_loss(), self.features)
+        except ConfigError as error:
+            raise ValueError(f"serving.retrieval_training: {error}") from None
 
     def to_json(self) -> str:
         """Return the configuration as the one blob that travels to the components.

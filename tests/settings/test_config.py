@@ -36,6 +36,9 @@ def test_a_configuration_survives_the_trip_through_json(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"trainning": {}}, ["trainning", "is not a known key"]),
+        ({"serving": {"popularity_segment": "history"}}, ["popularity_segment: 'history' is no categorical feature"]),
+        ({"serving": {"retrieval_model": {"name": "deepfm"}}}, ["serving", "'deepfm' is a ranking model"]),
+        ({"serving": {"retrieval_model": {"name": "bpr"}}}, ["serving.retrieval_model", "retrieves itself"]),
         ({"training": {"epochs": "many"}}, ["training.epochs", "integer", "'many'"]),
         ({"training": {"epochs": 0}}, ["training.epochs", "greater than or equal to 1", "Received: 0"]),
         ({"model": {"name": "bert4nobody"}}, ["model", "'bert4nobody'", "popularity", "sasrec"]),
