@@ -1,4 +1,4 @@
-"""Which models each protocol measures, with their settings; chosen on held-out parts of train, never on test rows."""
+"""Which models each protocol measures, with settings of papers or chosen on held-out parts of train, never by test."""
 
 from __future__ import annotations
 
