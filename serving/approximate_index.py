@@ -101,7 +101,7 @@ def k_means(vectors: np.ndarray, num_lists: int, seed: int = 0) -> tuple[np.ndar
 
     Example:
       >>> centroids, lists = k_means(np.array([[0, 1], [9, 0], [0, 3], [9, 2]], np.float32), 2)
-      >>> sorted(centroids.tolist()), lists[0] == lists[2] != lists[1] == lists[3]
+      >>> sorted(centroids.tolist()), bool(lists[0] == lists[2] != lists[1] == lists[3])
       ([[0.0, 2.0], [9.0, 1.0]], True)
     """
     generator = np.random.default_rng(seed)
