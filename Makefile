@@ -15,7 +15,7 @@ run: setup ## data in, a gated and pushed recommender out (CONFIG=configs/...yam
 	@$(PYTHON) pipeline.py run --config $(CONFIG)
 
 test: setup ## all tests that need no cluster and no GPU
-	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 20
+	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: setup ## ruff and mypy
 	@$(PYTHON) -m ruff check .
