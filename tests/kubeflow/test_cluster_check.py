@@ -41,7 +41,7 @@ class Api:
                 """Keep the test's output clean."""
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
 
 def use(monkeypatch: pytest.MonkeyPatch, folder: Path, address: str) -> None:
