@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.kubeflow.containers import ENVIRONMENT, PREPARE, Containers, RunParameters
+from orchestration.kubeflow.jobs import JOB
 from settings.config import Config
 from settings.errors import ConfigError
 from settings.kubernetes import REPORT, KubernetesSettings, NodeSettings
@@ -28,7 +29,8 @@ def write_package(containers: Containers, path: Path) -> None:
     """
     from kfp import compiler
 
-    unknown = sorted(set(containers.settings.nodes) - {*containers.graph.upstream, PREPARE, REPORT})
+    # One cluster file serves both ways: the plain Job's resources stand there, too.
+    unknown = sorted(set(containers.settings.nodes) - {*containers.graph.upstream, PREPARE, REPORT, JOB})
     if unknown:
         raise ConfigError(
             f"kubernetes.nodes: the pipeline has no node {', '.join(unknown)}. "

@@ -83,16 +83,24 @@ def test_every_missing_claim_is_named_before_a_pod_waits_for_it(api: Api) -> Non
         check_cluster(SETTINGS, SETTINGS.nodes)
 
 
-def test_a_job_is_printed_only_where_its_own_claims_are(api: Api, config: Config, tmp_path: Path) -> None:
+@pytest.fixture
+def options(config: Config, tmp_path: Path) -> list[str]:
     path, cluster = tmp_path / "config.yaml", tmp_path / "cluster.yaml"
     path.write_text(config.to_json())
     cluster.write_text(SETTINGS.model_dump_json())
-    words = ["job", "--config", str(path), "--cluster", str(cluster)]
-    refused = CliRunner().invoke(kubeflow, words)
+    return ["--config", str(path), "--cluster", str(cluster)]
+
+
+@pytest.mark.parametrize("words", [["submit"], ["schedule", "--cron", "0 3 * * *"], ["job"]])
+def test_what_is_missing_is_named_before_anything_is_submitted(api: Api, options: list[str], words: list[str]) -> None:
+    refused = CliRunner().invoke(kubeflow, [*words, *options])
     assert "no PersistentVolumeClaim shortlist-runs" in str(refused.exception)
     assert refused.stdout == ""
+
+
+def test_a_job_asks_for_its_own_claims_alone(api: Api, options: list[str]) -> None:
     api.held = {CLAIM + "shortlist-runs", ACCOUNT + "shortlist-node"}  # the warehouse is Transform's, under Kubeflow
-    assert "kind: Job" in CliRunner().invoke(kubeflow, words).stdout
+    assert "kind: Job" in CliRunner().invoke(kubeflow, ["job", *options]).stdout
 
 
 def test_who_may_not_look_is_told_that_nothing_was_checked(api: Api) -> None:
