@@ -30,14 +30,25 @@ def test_a_model_that_answers_in_a_process_of_its_own_passes(tmp_path: Path) -> 
 def test_time_is_limited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stand_in(monkeypatch, tmp_path, f"echo loading the model; sleep 60 & echo $! > {tmp_path}/child; wait")
     with pytest.raises(
-        InfraValidationError, match=r"no answer within 2 s, while loading the model\. Nothing was pushed"
+        InfraValidationError, match=r"no answer within 1\.5 s, while loading the model\. Nothing was pushed"
     ):
-        check_in_fresh_process("model", [], timeout_seconds=2)
+        check_in_fresh_process("model", [], timeout_seconds=0.25)
     child = int((tmp_path / "child").read_text())
     deadline = time.monotonic() + 10
     while _runs(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _runs(child)  # what it started ends with it
+
+
+def test_what_computes_without_end_is_ended_and_what_waits_for_its_turn_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_in(monkeypatch, tmp_path, "echo loading the model; while :; do :; done")
+    with pytest.raises(InfraValidationError, match=r"no answer within 0\.2 s of processor time, while loading"):
+        check_in_fresh_process("model", [], timeout_seconds=0.2)
+    stand_in(monkeypatch, tmp_path, "sleep 0.5; exit 3")
+    with pytest.raises(InfraValidationError, match="ended with status 3"):
+        check_in_fresh_process("model", [], timeout_seconds=0.2)
 
 
 def _runs(pid: int) -> bool:
