@@ -32,8 +32,6 @@ class TinyServable(tf.Module):
         if self._fault == "raises":
             with tf.control_dependencies([tf.debugging.Assert(False, ["no such item in the table"])]):
                 scores = tf.identity(scores)
-        if self._fault == "hangs":
-            scores = tf.while_loop(lambda x: x[0] > -1.0, lambda x: [x], [scores])[0]
         if self._fault == "drops a row":
             scores = tf.concat([scores[:1], scores[2:]], axis=0)
         if self._fault == "column":
