@@ -18,6 +18,10 @@ REMOVED = -1e9
 def softmax(logits: Any, labels: Any) -> Any:
     """Return `logsumexp_j s_j - s_label`.
 
+    Computed from the probabilities p, as `max s - log max p - s_label`, with the gradient `p_j - [j = label]`: on a CPU
+    TensorFlow's cross entropy takes three times as long as its softmax does for both, and of a training on a whole
+    catalogue that is most of the time.
+
     Args:
       logits: float32 `(num_rows, num_candidates)`.
       labels: integer `(num_rows,)`, the candidate that is right.
@@ -27,7 +31,27 @@ def softmax(logits: Any, labels: Any) -> Any:
       >>> round(float(softmax(np.array([[0.0, 0.0, 0.0, 0.0]], np.float32), np.array([2]))[0]), 4)  # ln 4
       1.3863
     """
-    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    rows = ops.arange(ops.shape(labels)[0], dtype="int32")
+    place = ops.stack([rows, ops.cast(labels, "int32")], axis=1)
+
+    @ops.custom_gradient
+    def loss_of(logits: Any) -> tuple[Any, Callable[..., Any]]:
+        p = ops.softmax(logits)
+
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            # PyTorch names the argument, the others do not.
+            upstream = args[0] if upstream is None else upstream
+            right = _at(p, labels)
+            return ops.scatter_update(p * upstream[:, None], place, (right - 1.0) * upstream)
+
+        return ops.max(logits, axis=1) - ops.log(ops.max(p, axis=1)) - _at(logits, labels), gradient
+
+    return loss_of(logits)
+
+
+def _at(values: Any, labels: Any) -> Any:
+    """Return each row's value at its label."""
+    return ops.take_along_axis(values, labels[:, None], axis=1)[:, 0]
 
 
 def sampled_softmax(positive: Any, negatives: Any) -> Any:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from settings.training import TrainingSettings
@@ -62,6 +63,34 @@ class RiseAndFall(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps, "warmup_steps": self.warmup_steps, "shape": self.shape}
 
 
+@keras.saving.register_keras_serializable(package="shortlist")
+class FusedAdam(keras.optimizers.Adam):
+    """Adam in one operation a weight; that of Keras takes a dozen, and small models have many small weights.
+
+        m <- m + (1 - b1) (g - m),   v <- v + (1 - b2) (g² - v)
+        w <- w - rate sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)
+
+    Reference:
+      Kingma, Ba: Adam: a method for stochastic optimization, 2014, https://arxiv.org/abs/1412.6980
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move one weight."""
+        place, step = self._get_variable_index(variable), tf.cast(self.iterations + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[place].value.handle,
+            v=self._velocities[place].value.handle,
+            beta1_power=self.beta_1**step,
+            beta2_power=self.beta_2**step,
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+
 def make_optimizer(settings: TrainingSettings, steps_an_epoch: int, replicas: int = 1) -> keras.optimizers.Optimizer:
     """Return the optimizer.
 
@@ -71,7 +100,7 @@ def make_optimizer(settings: TrainingSettings, steps_an_epoch: int, replicas: in
       replicas: devices whose gradients are summed. Each clips its own to `gradient_clip_norm / replicas`, so that the
         sum is no longer than asked for.
     """
-    kinds = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad, "sgd": keras.optimizers.SGD}
+    kinds = {"adam": FusedAdam, "adagrad": keras.optimizers.Adagrad, "sgd": keras.optimizers.SGD}
     clip = settings.gradient_clip_norm
     optimizer = kinds[settings.optimizer](
         learning_rate=_step_size(settings, steps_an_epoch), global_clipnorm=clip / replicas if clip else None

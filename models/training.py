@@ -25,8 +25,11 @@ PROGRESS = logging.getLogger("shortlist.progress")
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REPORTS = 0.25
 _EVAL_BATCH = 2048
+# Small steps are taken several a call, so that entering the graph does not cost as much as the step.
+_SECONDS_A_CALL = 0.05
+_MOST_STEPS_A_CALL = 16
 
-# Row numbers in, summed loss and its divisor out.
+# Row numbers in, summed loss and its divisor out; of training, those of several batches, `(num_steps, batch_size)`.
 Step = Callable[[Any], tuple[Any, Any]]
 
 
@@ -133,24 +136,33 @@ def _finish_epoch(
     reported, began = 0.0, time.perf_counter()
     totals: list[tuple[Any, Any]] = []
 
-    def settle() -> None:
-        """Enter what was done into the position; waits for the device, so not after every step."""
+    def settle() -> float:
+        """Enter what was done into the position; return its seconds. Waits for the device, so not after every call."""
         nonlocal began
         position.totals = _sums([position.totals, *totals])
         totals.clear()
         now = time.perf_counter()
-        position.seconds, began = position.seconds + now - began, now
+        passed, began = now - began, now
+        position.seconds += passed
+        return passed
 
-    for batch in _slices(order[position.step * settings.batch_size :], settings.batch_size):
+    wanted, settled = 1, position.step
+    while position.step < steps:
+        rest = order[position.step * settings.batch_size :]
+        num_steps = min(wanted, max(len(rest) // settings.batch_size, 1))
+        batches = rest[: num_steps * settings.batch_size].reshape(num_steps, -1)
         # Every replica needs a row: the last batch may be too small for all, so its rows are taken again.
-        totals.append(step(batch if len(batch) >= num_replicas else np.resize(batch, num_replicas)))
-        position.step += 1
+        totals.append(step(batches if batches.size >= num_replicas else np.resize(batches, (1, num_replicas))))
+        position.step += num_steps
         if position.step == steps or time.perf_counter() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.perf_counter()
             event = {"kind": "epoch", "epoch": position.epoch, "epochs": settings.epochs}
             event |= {"step": position.step, "steps": steps, "loss": _mean(totals[-1:])}
             PROGRESS.info("epoch %d step %d", position.epoch, position.step, extra={"progress": event})
-            settle()
+            seconds_a_step = settle() / (position.step - settled)
+            settled = position.step
+            if num_replicas == 1:
+                wanted = int(np.clip(_SECONDS_A_CALL / max(seconds_a_step, 1e-9), 1, _MOST_STEPS_A_CALL))
             save_when_due()
     settle()
 
@@ -162,11 +174,11 @@ def _train_step(
     settings: TrainingSettings,
     strategy: tf.distribute.Strategy,
 ) -> Step:
-    """Return the compiled step, which trains on a batch."""
-    rows = {name: tf.constant(values) for name, values in objective.train.items()}
+    """Return the compiled steps, which train on one batch after the other."""
+    rows_at = _reader(objective.train)
 
     def train_on(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = {name: tf.gather(values, numbers) for name, values in rows.items()}
+        batch = rows_at(numbers)
         variables = model.trainable_variables
         with tf.GradientTape() as tape:
             total, weight = objective.loss(model, batch, training=True)
@@ -179,19 +191,46 @@ def _train_step(
         optimizer.apply(gradients, variables)
         return _summed(total, strategy), weight
 
-    return _compiled(train_on, strategy, settings.jit)
+    step = _compiled(train_on, strategy, settings.jit)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64)])
+    def in_turn(batches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if strategy.num_replicas_in_sync > 1:
+            total, weight = step(batches[0])
+            return total[tf.newaxis], weight[tf.newaxis]
+        number = tf.TensorSpec([], tf.float32)
+        return tf.map_fn(step, batches, parallel_iterations=1, fn_output_signature=(number, number))
+
+    return in_turn
 
 
 def _eval_step(model: keras.Model, objective: Objective, strategy: tf.distribute.Strategy) -> Step:
     """Return the compiled loss of eval rows."""
-    rows = {name: tf.constant(values) for name, values in objective.eval.items()}
+    rows_at = _reader(objective.eval)
 
     def evaluate(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = {name: tf.gather(values, numbers) for name, values in rows.items()}
-        total, weight = objective.loss(model, batch, training=False)
+        total, weight = objective.loss(model, rows_at(numbers), training=False)
         return _summed(total, strategy), _summed(weight, strategy)
 
     return _compiled(evaluate, strategy)
+
+
+def _reader(rows: Arrays) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Return what takes rows by their numbers; columns of one type with a value a row are taken together."""
+    columns: dict[str, list[str]] = {}
+    for name, values in rows.items():
+        if values.ndim == 1:
+            columns.setdefault(values.dtype.name, []).append(name)
+    tables = [(names, tf.constant(np.stack([rows[name] for name in names], axis=1))) for names in columns.values()]
+    others = {name: tf.constant(values) for name, values in rows.items() if values.ndim > 1}
+
+    def rows_at(numbers: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch = {name: tf.gather(values, numbers) for name, values in others.items()}
+        for names, table in tables:
+            batch |= zip(names, tf.unstack(tf.gather(table, numbers), axis=1), strict=True)
+        return batch
+
+    return rows_at
 
 
 def _compiled(function: Step, strategy: tf.distribute.Strategy, jit: bool = False) -> Step:
@@ -221,7 +260,9 @@ def _slices(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 def _sums(totals: Sequence[tuple[Any, Any]]) -> tuple[float, float]:
     """Return the sum of the losses and the sum of their divisors."""
-    sums = np.sum([(float(total), float(weight)) for total, weight in totals], axis=0)
+    sums = [
+        np.concatenate([np.atleast_1d(each).astype(float) for each in part]).sum() for part in zip(*totals, strict=True)
+    ]
     return float(sums[0]), float(sums[1])
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from models import losses
 from models.losses import REMOVED
@@ -17,6 +18,22 @@ def test_softmax() -> None:
     logits = np.log(np.array([[1.0, 2.0, 5.0], [1.0, 1.0, 2.0]], np.float32))
     # probabilities 5/8 and 1/4
     np.testing.assert_allclose(losses.softmax(logits, np.array([2, 0])), [math.log(8 / 5), math.log(4)], rtol=1e-6)
+
+
+def test_softmax_has_the_gradient_of_the_frameworks_own() -> None:
+    generator = np.random.default_rng(0)
+    logits = tf.constant(generator.normal(0.0, 20.0, (5, 7)).astype(np.float32))
+    logits = tf.tensor_scatter_nd_update(logits, [[0, 1], [3, 3]], [REMOVED, 300.0])
+    labels, weights = tf.constant([0, 3, 6, 2, 2]), tf.constant([1.0, 2.0, 0.0, 0.5, 1.0])
+    found = []
+    for softmax in (losses.softmax, lambda x, y: tf.nn.sparse_softmax_cross_entropy_with_logits(y, x)):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            values = softmax(logits, labels)
+            total = tf.reduce_sum(weights * values)
+        found.append((values, tape.gradient(total, logits)))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_sampled_softmax_counts_the_positive_and_leaves_removed_negatives_out() -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from models.fitting import fit
-from models.optimization import make_optimizer
+from models.optimization import FusedAdam, make_optimizer
 from models.training import train
 from models.training_logs import TrainingLogs
 from settings.training import TrainingSettings
@@ -32,6 +32,20 @@ def test_the_step_size_rises_and_falls() -> None:
     # Two steps up, then half a cosine over the ten that are left.
     expected = [0.05, 0.1] + [0.1 * (1 + math.cos(math.pi * n / 10)) / 2 for n in range(10)]
     np.testing.assert_allclose(sizes, expected, rtol=1e-5)
+
+
+def test_adam_in_one_operation_is_the_adam_of_keras() -> None:
+    start = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    gradients = [tf.constant(g) for g in np.random.default_rng(1).normal(size=(5, 3, 2)).astype(np.float32)]
+    found = []
+    for kind in (FusedAdam, keras.optimizers.Adam):
+        weight, optimizer = keras.Variable(start), kind(learning_rate=0.1)
+        optimizer.build([weight])
+        for gradient in gradients:
+            optimizer.apply([gradient])
+        found.append([weight.numpy(), *(variable.numpy() for variable in optimizer.variables)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
 def test_the_gradient_is_no_longer_than_asked_for() -> None:
