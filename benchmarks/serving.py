@@ -34,6 +34,7 @@ from serving import version_store
 from serving.manifest import MANIFEST_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
+_JSON = {"Content-Type": "application/json"}  # KServe hands over the bytes of anything else
 
 
 class Server:
@@ -124,7 +125,7 @@ async def at_rate(
 
     async def one(session: aiohttp.ClientSession, body: bytes, due: float) -> None:
         try:
-            async with session.post(server.predict, data=body) as answer:
+            async with session.post(server.predict, data=body, headers=_JSON) as answer:
                 await answer.read()
                 if answer.status != 200:
                     failures.append(str(answer.status))
@@ -164,7 +165,7 @@ async def saturated(server: Server, requests: list[bytes], connections: int, sec
         nonlocal answered, failed
         number = offset
         while time.perf_counter() < end:
-            async with session.post(server.predict, data=requests[number % len(requests)]) as answer:
+            async with session.post(server.predict, data=requests[number % len(requests)], headers=_JSON) as answer:
                 await answer.read()
                 answered, failed = answered + (answer.status == 200), failed + (answer.status != 200)
             number += connections
