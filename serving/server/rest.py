@@ -101,7 +101,8 @@ async def _models(request: web.Request) -> web.Response:
 
 
 async def _demo(request: web.Request) -> web.FileResponse:
-    return web.FileResponse(DEMO_PAGE)
+    # A browser asks whether it changed: another release may have another page.
+    return web.FileResponse(DEMO_PAGE, headers={"Cache-Control": "no-cache"})
 
 
 async def _alive(request: web.Request) -> web.Response:

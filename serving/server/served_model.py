@@ -101,7 +101,12 @@ class ModelWatcher:
         if "recommend" not in model.inputs:
             raise ShortlistError(f"{version.path}: has no signature `recommend`. Found: {sorted(model.inputs)}")
         # The first call of a signature builds its plan: here, not at the first user's cost.
-        model.ask("recommend", user_id=[""], k=1)
+        missing = sorted({"item_ids", "scores", "rung"} - model.ask("recommend", user_id=[""], k=1).keys())
+        if missing:
+            raise ShortlistError(
+                f"{version.path}: `recommend` does not answer with {', '.join(missing)}. Expected a version that this "
+                "release of Shortlist pushed"
+            )
         self.current = ServedModel(version.number, model, manifest)
         _log.info("Version %d serves.", version.number)
         self._on_change(version.number)

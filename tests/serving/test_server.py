@@ -31,6 +31,8 @@ from tensorflow_serving.apis import (
 )
 
 from serving import version_store
+from serving.server.served_model import ModelWatcher
+from settings.errors import ShortlistError
 from tests.serving.tiny_servable import save
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -312,6 +314,16 @@ def test_a_newer_version_takes_over_without_a_failed_request(server: Server) -> 
     assert not failed
     assert scores == {0.6, 6.0}
     assert "shortlist_refused_versions_total 1.0" in server.call("/metrics")[1]
+
+
+def test_a_version_of_another_release_is_refused(tmp_path: Path) -> None:
+    strange = version_store.push(save(tmp_path / "model", fault="tells no rung"), tmp_path / "films")
+    watcher = ModelWatcher(tmp_path / "films")
+    with pytest.raises(
+        ShortlistError, match=r"has no version that can be served .*`recommend` does not answer with rung"
+    ):
+        watcher.start()
+    assert strange.number in watcher.refused
 
 
 def test_a_stop_answers_what_is_under_way(server: Server) -> None:
