@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import threading
@@ -70,6 +71,7 @@ class ModelWatcher:
                 + (f" ({told})" if told else "")
                 + ". Expected a serving root such as output/serving/NAME, with a pushed version"
             )
+        _give_memory_back()
         self._thread.start()
 
     def stop(self) -> None:
@@ -118,6 +120,14 @@ class ModelWatcher:
                 self.look()
                 if self.current is not before:
                     del before
-                    gc.collect()  # a SavedModel's objects refer to one another
+                    _give_memory_back()
             except Exception:
                 _log.exception("%s cannot be listed; the version in memory serves on.", self.root)
+
+
+def _give_memory_back() -> None:
+    """Free what loading took and what an old version held; the C library keeps such pages unless it is told."""
+    gc.collect()  # a SavedModel's objects refer to one another
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -188,6 +188,8 @@ def test_a_wrong_request_is_told_what_was_expected(
         ({"k": 1.5}, "inputs.k: expected a whole number"),
         ({"k": True}, "inputs.k: expected a whole number"),
         ({"k": None}, "inputs.k: expected a whole number"),
+        ({"history": [["i1"] * 10_001]}, "history: has a list of 10001. Expected at most 10000"),
+        ({"history": [["i1"] * 1001] + [[]] * 999}, "inputs.history: would be 1000 x 1001 values. Expected at most"),
         ({"user_id": "u1"}, "inputs.user_id: expected a list of text (string). Received: 'u1'"),
         ({"user_id": [7]}, "inputs.user_id: expected a list of text (string). Received: 7"),
         ({"user_id": [["u1"]]}, "inputs.user_id: expected a list of text"),
@@ -230,11 +232,20 @@ def test_grpc_answers_as_tf_serving(server: Server) -> None:
         found = get_model_metadata_pb2.SignatureDefMap()
         prediction.GetModelMetadata(asked, timeout=10).metadata["signature_def"].Unpack(found)
         assert {"recommend", "rank", "serving_default"} < set(found.signature_def)
-        for change, code in (("k", "INVALID_ARGUMENT"), ("name", "NOT_FOUND"), ("signature", "INVALID_ARGUMENT")):
+        for change, code in (
+            ("k", "INVALID_ARGUMENT"),
+            ("size", "INVALID_ARGUMENT"),
+            ("name", "NOT_FOUND"),
+            ("signature", "INVALID_ARGUMENT"),
+        ):
             wrong = predict_pb2.PredictRequest()
             wrong.CopyFrom(request)
             if change == "k":
                 wrong.inputs["k"].CopyFrom(tf.make_tensor_proto(2.5))
+            elif change == "size":  # a few bytes that stand for a tensor of 10 GB
+                for dim in (100_000, 100_000):
+                    wrong.inputs["history"].tensor_shape.dim.add(size=dim)
+                wrong.inputs["history"].dtype = tf.string.as_datatype_enum
             elif change == "name":
                 wrong.model_spec.name = "songs"
             else:
