@@ -126,7 +126,8 @@ class Predictor:
             return answer
         except tf.errors.InvalidArgumentError as error:
             code = "refused"
-            found = str(error.message).partition("\n")[0]
+            # The last line; those before it tell of the graph.
+            found = str(error.message).strip().rpartition("\n")[2].partition(" [Op:")[0]
             raise RequestError(
                 f"inputs: the model cannot read them ({found}). Expected serialized tf.Examples"
             ) from None

@@ -156,7 +156,7 @@ def test_status_metadata_health_and_metrics(server: Server) -> None:
         (":predict", {"inputs": {}}, 400, "inputs.examples: is missing. Expected a list of text (string)"),
         (":predict", {"inputs": {"examples": "text"}}, 400, "inputs.examples: expected a list of text"),
         (":predict", {"inputs": {"examples": [{"b64": "%"}]}}, 400, "expected base64"),
-        (":predict", {"inputs": {"examples": [{"b64": "AAAA"}]}}, 400, "the model cannot read them"),
+        (":predict", {"inputs": {"examples": [{"b64": "AAAA"}]}}, 400, "read them (Could not parse example input"),
         (":predict", {"instances": []}, 400, "expected a list with at least one row"),
         (":predict", {"inputs": {"examples": [""] * 51}}, 400, "examples: has 51 rows. Expected at most 50"),
         (":predict", b'{"inputs": "' + b"x" * 10_000_000 + b'"}', 413, "Expected at most 1048576 bytes"),
@@ -201,6 +201,14 @@ def test_a_wrong_input_is_named(server: Server, inputs: dict[str, Any], words: s
     status, answer = server.predict("recommend", **{"user_id": ["u1"], **inputs})
     assert status == 400
     assert words in answer["error"]
+
+
+def test_a_body_in_another_encoding_than_it_says(server: Server) -> None:
+    place = f"{server.rest}/v1/models/films:predict"
+    request = urllib.request.Request(place, b"{}", headers={"Content-Encoding": "gzip"})
+    with pytest.raises(urllib.error.HTTPError, match="400") as error:
+        urllib.request.urlopen(request, timeout=10)
+    assert "cannot be decoded. Expected Content-Encoding: gzip" in error.value.read().decode()
 
 
 def test_strange_ids_are_answered(server: Server) -> None:
