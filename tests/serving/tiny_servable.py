@@ -79,8 +79,7 @@ class TinyServable(tf.Module):
             "titles": tf.where(items == b"", b"", "Title of " + items),
             "because": tf.zeros_like(items),
             "known": tf.ones_like(known) if self._fault == "knows everybody" else known,
-            "rung": rung,
-        }
+        } | ({} if self._fault == "tells no rung" else {"rung": rung})
 
     def rank(self, candidates: tf.Tensor, user_id: tf.Tensor = NONE) -> dict[str, tf.Tensor]:
         num_rows = tf.maximum(tf.shape(user_id)[0], tf.shape(candidates)[0])
