@@ -29,7 +29,8 @@ _ALLOCATOR = {
 }
 _DEEP = {"embedding_dim": 16, "hidden_units": [256, 128, 64], "dropout": 0.0}
 _CLICKS = {"epochs": 3, "batch_size": 2048}
-# Model -> protocol, hyperparameters, training, history length; and the peer: environment, script, arguments.
+# Name -> protocol, hyperparameters (and `name`, where the model is called otherwise), training, history length; and the
+# peer: environment, script, arguments.
 _SIDES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int, tuple[str, ...]]] = {
     "deepfm": ("clicks_1m", _DEEP, _CLICKS, 1, ("deepctr", "deepctr_ctr.py", "--model", "DeepFM")),
     "dcn": ("clicks_1m", _DEEP, _CLICKS, 1, ("deepctr", "deepctr_ctr.py", "--model", "DCN")),
@@ -45,6 +46,13 @@ _SIDES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int, tuple[str, ...
         "next_item_1m",
         {"embedding_dim": 16},
         {**_CLICKS, "loss": "in_batch_softmax"},
+        1,
+        (),
+    ),
+    "two_tower_sampled": (
+        "next_item_1m",
+        {"name": "two_tower", "embedding_dim": 16},
+        {**_CLICKS, "loss": "sampled_softmax", "num_negatives": 128},
         1,
         (),
     ),

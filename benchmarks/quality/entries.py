@@ -100,6 +100,8 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry({"name": "two_tower"}, {"epochs": 10, "batch_size": 2048, "learning_rate": 0.003, **_LAST}, 50),
         Entry({"name": "youtube_dnn"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
         Entry({"name": "single_tower_softmax"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
+        Entry({"name": "two_tower_softmax"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
+        Entry({"name": "ebay_two_tower"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
         Entry({"name": "caser"}, {"epochs": 30, "batch_size": 2048, "learning_rate": 0.002, **_LAST}, 5),
         Entry({"name": "attrec"}, {"epochs": 30, "batch_size": 2048, "learning_rate": 0.003, **_LAST}, 5),
         Entry({"name": "gru4rec", "embedding_dim": 64}, {"epochs": 40, "batch_size": 128, **_LAST}, 200),

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.peers import PEERS_FOLDER, call, dismiss, follow, open_folder
@@ -103,13 +104,21 @@ def test_another_pod_starts_what_it_is_called_for_once_and_ends_when_dismissed(
     assert started.count(["killed"]) == 2  # the first as the second call came, the second at the end
 
 
+def losses(folder: Path) -> list[float]:
+    history = json.loads((folder / "model_run" / "1" / "history.json").read_text())
+    return [epoch["val_loss"] for epoch in history["epochs"]]
+
+
 @pytest.mark.e2e
-def test_two_processes_with_the_variables_of_such_pods_train_together(
+def test_two_processes_with_the_variables_of_such_pods_train_what_one_would_have_trained(
     config: Config, settings: KubernetesSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import tensorflow as tf
+
     from models.trainer import run_fn
     from models.workers import free_ports
-    from tests.models.test_distribution import fn_args, losses
+    from tests.models.test_distribution import fn_args
+    from tests.models.toy_data import world
 
     job = manifests(config, settings, workers=2)[1]
     pods = [environment(job, index) for index in range(2)]
@@ -117,19 +126,25 @@ def test_two_processes_with_the_variables_of_such_pods_train_together(
         host = f"{job['metadata']['name']}-{index}.shortlist-workers:2222"
         for pod in pods:
             pod["TF_CONFIG"] = pod["TF_CONFIG"].replace(host, f"localhost:{port}")
-    folder = tmp_path / "workers"
+    folder, one, two = tmp_path / "workers", tmp_path / "one", tmp_path / "two"
     open_folder(folder)
+    run_fn(fn_args(one))
 
     other = threading.Thread(target=follow, args=(folder, os.environ | pods[1], 0.1))
     other.start()
     try:
         monkeypatch.setenv("TF_CONFIG", pods[0]["TF_CONFIG"])
         monkeypatch.setenv(PEERS_FOLDER, str(folder))
-        run_fn(fn_args(tmp_path, workers=2))
+        run_fn(fn_args(two, workers=2))
     finally:
         dismiss(folder)
         other.join(60)
     assert not (folder / "peer_error.json").exists()
-    # That two workers train what one process does is looked at in tests/models/test_distribution.py.
-    first, second = losses(tmp_path)
-    assert second < first
+    assert losses(two)[1] < losses(two)[0]
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
+    examples = tf.constant(world().serialized("test"))
+    alone, together = (
+        tf.saved_model.load(str(path / "model" / "serving")).signatures["serving_default"](examples=examples)["scores"]
+        for path in (one, two)
+    )
+    np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4)

@@ -15,6 +15,7 @@ from models.registry import parse_params
 from models.trainer import run_fn
 from settings.errors import ConfigError, DataError
 from settings.training import TrainingSettings
+from tests.models.test_conformance import params_of
 from tests.models.toy_data import FEATURES, loaded, world
 
 
@@ -91,7 +92,7 @@ def test_a_loss_of_another_task_is_refused() -> None:
 def test_every_loss_trains_both_kinds_of_retrieval_model(loss: str) -> None:
     settings = TrainingSettings(epochs=6, batch_size=64, learning_rate=0.02, loss=loss, num_negatives=8)
     for name in ("two_tower", "sasrec"):
-        _, history = fit(parse_params({"name": name, "embedding_dim": 8}), settings, loaded().space, loaded().data)
+        _, history = fit(params_of(name), settings, loaded().space, loaded().data)
         assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
 
 

@@ -74,16 +74,17 @@ def test_embeddings_follow_their_tokens() -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in CLOSED_FORM])
 def test_scores_of_what_both_models_know_stay_the_same(name: str) -> None:
-    old_model, base = base_of(name)
+    old_space, old_keys = space_and_keys(OLD, OLD_CATALOGUE)
+    old_model = build(params_of(name), old_space)
     for weight in old_model.weights:
         weight.assign(np.random.default_rng(1).normal(0.0, 0.3, weight.shape))
-    base = TrainedWeights.of(params_of(name), old_model, base.keys)
+    base = TrainedWeights.of(params_of(name), old_model, old_keys)
     space, keys = space_and_keys(NEW, NEW_CATALOGUE)
     model = build(params_of(name), space)
     taken = start_from(base, model, params_of(name), space, keys)
     assert taken == len(named_weights(model))
     # u2, with the history a, c, is asked about b: the same row in the ids of both.
-    old_row = batch(space_and_keys(OLD, OLD_CATALOGUE)[0], user=3, history=[3, 5], item=4, genre=2, index=1)
+    old_row = batch(old_space, user=3, history=[3, 5], item=4, genre=2, index=1)
     new_row = batch(space, user=3, history=[5, 3], item=6, genre=4, index=4)
     np.testing.assert_allclose(model(new_row), old_model(old_row), rtol=1e-5, atol=1e-6)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -14,11 +16,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_transform as tft
 
 from models.example_parser import ExampleParser
 from models.feature_space import FeatureSpace
 from models.training_data import Rows, TrainingData, Users, read_catalogue, read_rows, read_users
 from settings.features import Feature, FeatureList
+from tests.conftest import SHARED
 
 NUM_USERS = 30
 NUM_ITEMS = 24
@@ -128,8 +132,6 @@ class Loaded:
 @cache
 def loaded() -> Loaded:
     """Return the world in memory, read once a process."""
-    import tensorflow_transform as tft
-
     output = tft.TFTransformOutput(str(world().transform))
     catalogue, parser = read_catalogue(world().files("items"), output)
     train, evaluation, test = (read_rows(world().files(split), parser) for split in ("train", "eval", "test"))
@@ -140,7 +142,7 @@ def loaded() -> Loaded:
 
 @cache
 def world() -> World:
-    """Return the world, made once a process."""
+    """Return the world, made once a process, but for the transform graph, which all processes of a run share."""
     root = Path(tempfile.mkdtemp(prefix="toy-world-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     generator = np.random.default_rng(7)
@@ -163,14 +165,22 @@ def world() -> World:
         with tf.io.TFRecordWriter(str(folder / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
             for row in rows:
                 writer.write(row)
-    _learn_transform(splits["train"], root / "transform")
-    return World(root / "examples", root / "transform", withheld)
+    return World(root / "examples", _transform(splits["train"]), withheld)
+
+
+def _transform(rows: list[bytes]) -> Path:
+    """Return the folder of the transform graph, learnt by the first process of a run that asks for it."""
+    folder = Path(os.environ[SHARED]) / "transform"
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / tft.TFTransformOutput.RAW_METADATA_DIR).exists():
+            _learn_transform(rows, folder)
+    return folder
 
 
 def _learn_transform(rows: list[bytes], folder: Path) -> None:
     """Run the product's preprocessing function over the rows, as the Transform component does."""
     import apache_beam as beam
-    import tensorflow_transform as tft
     import tensorflow_transform.beam as tft_beam
     from apache_beam.options.pipeline_options import PipelineOptions
     from tensorflow_transform.tf_metadata.metadata_io import write_metadata
