@@ -114,13 +114,14 @@ class ModelWatcher:
         self._on_change(version.number)
 
     def _watch(self) -> None:
+        cleared: ServedModel | None = self.current
         while not self._stop.wait(POLL_SECONDS):
             try:
-                before = self.current
-                self.look()
-                if self.current is not before:
-                    del before
+                # One look later, when the requests that were under way have let go of the old version.
+                if self.current is not cleared:
+                    cleared = self.current
                     _give_memory_back()
+                self.look()
             except Exception:
                 _log.exception("%s cannot be listed; the version in memory serves on.", self.root)
 
