@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -60,10 +61,14 @@ def wait_for_store(config: Any, patience_seconds: float) -> None:
     """
     from ml_metadata.metadata_store.metadata_store import MetadataStore
 
+    _insist(lambda: MetadataStore(config).get_context_types(), config, patience_seconds)
+
+
+def _insist(ask: Callable[[], object], config: Any, patience_seconds: float) -> None:
     end = time.monotonic() + patience_seconds
     while True:
         try:
-            MetadataStore(config).get_context_types()
+            ask()
             return
         except Exception as error:  # RuntimeError from a database, an error of its own from each gRPC status
             if time.monotonic() > end:
@@ -88,9 +93,16 @@ def metadata(config: Any, patience_seconds: float) -> Any:
 
     class PatientMetadata(Metadata):
         def __enter__(self) -> PatientMetadata:
-            wait_for_store(config, patience_seconds)
-            super().__enter__()
+            _insist(self._connect, config, patience_seconds)
             return self
+
+        def _connect(self) -> None:
+            super().__enter__()
+            try:
+                self.store.get_context_types()  # a gRPC channel connects with the first question
+            except Exception:
+                self.__exit__(None, None, None)
+                raise
 
     return PatientMetadata(config)
 
