@@ -1,23 +1,29 @@
-"""Transform: TFX's, learnt on train alone, whose vocabularies may go on from an earlier run's."""
+"""Transform: what the feature records ask for is learnt on train, and becomes a graph."""
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 from typing import Any
 
-from tensorflow_metadata.proto.v0 import schema_pb2
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
 from tfx import types
-from tfx.components.transform import executor
-from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.proto import transform_pb2
-from tfx.types import standard_artifacts
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import io_utils
 
+from datasets.columns import EVENT_SPLITS
 from datasets.example_files import ExampleFiles
+from settings.features import FeatureList
+from transforms.preprocessing import preprocessing_fn
 
 
-class Executor(executor.Executor):
-    """Runs TFX's Transform."""
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Learns and writes the graph."""
 
     def Do(  # noqa: N802 - TFX's name
         self,
@@ -25,24 +31,39 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Write the transform graph; tell the preprocessing function of the earlier one."""
+        """Write the transform graph, as `tft.TFTransformOutput` reads it."""
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        schema_folder = artifact_utils.get_single_uri(input_dict["schema"])
+        schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_folder))
+        output = artifact_utils.get_single_uri(output_dict["transform_graph"])
+        features = exec_properties["features"]
+        custom_config = {"features": features}
         if earlier := input_dict.get("earlier_graph"):
-            custom_config = json.loads(exec_properties["custom_config"]) | {"earlier_graph": earlier[0].uri}
-            exec_properties = {**exec_properties, "custom_config": json.dumps(custom_config)}
-        super().Do(input_dict, output_dict, exec_properties)
-
-    def _CreateTFXIO(self, dataset: Any, schema: schema_pb2.Schema) -> ExampleFiles:  # noqa: N802 - TFX's name
-        return ExampleFiles(dataset.file_pattern, schema=schema)
+            custom_config["earlier_graph"] = earlier[0].uri
+        (folder,) = artifact_utils.get_split_uris([examples], EVENT_SPLITS[0])
+        files = ExampleFiles(io_utils.all_files_pattern(folder), schema=schema)
+        records = FeatureList.model_validate({"records": json.loads(features)}).records
+        columns = {name for record in records for name in record.sources}
+        if columns <= {feature.name for feature in schema.feature}:  # else the preprocessing function names them all
+            files = files.Project(sorted(columns))
+        temporary = os.path.join(output, ".temporary")
+        with self._make_beam_pipeline() as pipeline, tft_beam.Context(temporary, use_deep_copy_optimization=True):
+            rows = pipeline | files.BeamSource()
+            graph = (rows, files.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(
+                functools.partial(preprocessing_fn, custom_config=custom_config)
+            )
+            _ = graph | tft_beam.WriteTransformFn(output)
+            metadata = os.path.join(output, tft.TFTransformOutput.RAW_METADATA_DIR)
+            _ = tft.DatasetMetadata(schema) | tft_beam.WriteMetadata(metadata, pipeline)
+        fileio.rmtree(temporary)
 
 
 class TransformSpec(ComponentSpec):
     """Inputs, outputs and parameters of Transform."""
 
     PARAMETERS = {  # noqa: RUF012 - TFX's form
-        "preprocessing_fn": ExecutionParameter(type=str),
-        "custom_config": ExecutionParameter(type=str),
-        "splits_config": ExecutionParameter(type=transform_pb2.SplitsConfig),
-        "disable_statistics": ExecutionParameter(type=int),
+        "features": ExecutionParameter(type=str),
+        "code": ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -53,10 +74,10 @@ class TransformSpec(ComponentSpec):
 
 
 class Transform(base_beam_component.BaseBeamComponent):
-    """TFX's Transform with the graph that the feature records make.
+    """The graph that the feature records make, learnt in one pass over train, as TFX's Transform would learn it.
 
-    Nothing but the graph is written: Trainer and servable apply it themselves. Nor is a cache of what was learnt span
-    by span: a window is read as a whole.
+    Nothing but the graph is written: Trainer and servable apply it themselves. Only the columns that a record names are
+    read.
 
     Args:
       examples: from ExampleGen; learnt from its split `train`.
@@ -81,10 +102,8 @@ class Transform(base_beam_component.BaseBeamComponent):
             examples=examples,
             schema=schema,
             earlier_graph=earlier_graph,
-            preprocessing_fn="transforms.preprocessing.preprocessing_fn",
-            custom_config=json.dumps({"features": features, "code": code}),
-            splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train"]),
-            disable_statistics=1,
+            features=features,
+            code=code,
             transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
         )
         super().__init__(spec=spec)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -130,6 +129,10 @@ def _first(lists: pa.Array) -> pa.Array:
     return pc.list_element(pc.if_else(pc.equal(pc.list_value_length(lists), 0), None, lists), 0)
 
 
-def _keys(*parts: NDArray[np.int64]) -> NDArray[Any]:
+def _keys(*parts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return one comparable value a row."""
-    return np.unique(np.stack(parts, axis=1), axis=0, return_inverse=True)[1]
+    keys = parts[0]
+    for part in parts[1:]:
+        # Numbered anew each time, so that the product stays small.
+        keys = pd.factorize(keys * (part.max() - part.min() + 1) + part - part.min())[0]
+    return keys

@@ -47,10 +47,12 @@ def test_all_splits_are_written_with_their_counts(real_data: Callable[[str], Pat
     assert counts == {"train": 79_999, "eval": 10_001, "test": 10_000, "items": 1682, "users": 943}
 
 
-def test_the_same_twice_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_twice_gives_the_same_bytes_and_duplicates_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(timeline, "BLOCK_ROWS", 100)
     rows = "".join(f"u{row % 7},i{row % 11},{10**9 + row}\n" for row in range(500))
-    (tmp_path / "r.csv").write_text("user_id,item_id,timestamp\n" + rows)
+    (tmp_path / "r.csv").write_text("user_id,item_id,timestamp\n" + rows + f"u0,i0,{10**9}\n" * 2)
     settings = DataSettings(source=TableSource(path=str(tmp_path / "r.csv")))
     first, second = (
         {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
@@ -58,3 +60,5 @@ def test_the_same_twice_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest
     )
     assert len(first) == 6
     assert first == second
+    assert caplog.messages == ["2 events repeated user, item and second; they were dropped"] * 2
+    assert json.loads(first[Path(SUMMARY_FILE)])["duplicates"] == 2
