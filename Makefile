@@ -4,7 +4,7 @@ CONFIG ?= configs/movielens_100k.yaml
 KUBERNETES_CACHE ?= .tools/kubernetes
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup run test lint check-manifests kubernetes-e2e format bench bench-quality bench-throughput bench-join bench-serving bench-index bench-gate bench-evaluator bench-data bench-node-overhead
+.PHONY: help setup run test lint check-manifests kubernetes-e2e format bench bench-quality bench-throughput bench-join bench-serving bench-batch bench-index bench-gate bench-evaluator bench-data bench-node-overhead
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
@@ -15,7 +15,7 @@ run: setup ## data in, a gated and pushed recommender out (CONFIG=configs/...yam
 	@$(PYTHON) pipeline.py run --config $(CONFIG)
 
 test: setup ## all tests that need no cluster and no GPU
-	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 20
+	@$(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: setup ## ruff and mypy
 	@$(PYTHON) -m ruff check .
@@ -63,6 +63,9 @@ bench-join: setup ## the join of service and click logs at 0.2 to 2 million page
 
 bench-serving: setup ## latency, throughput and swaps of the server, on the newest version in output/serving (ONLY=...)
 	@$(PYTHON) -m benchmarks.serving $(ONLY)
+
+bench-batch: setup ## recommendations for a million users beside plain NumPy
+	@$(PYTHON) -m benchmarks.batch
 
 bench-index: setup ## recall, latency, build time and memory of the index of a million items beside exact search
 	@$(PYTHON) -m benchmarks.index

@@ -45,7 +45,6 @@ def create_pipeline(
       fingerprint: of the data, where they cannot be read; empty: read them.
     """
     # Imported here, not above: TFX takes many seconds, and `--help`, `validate` and `status` need none of it.
-    from tfx.components.statistics_gen.component import StatisticsGen
     from tfx.components.trainer.component import Trainer
     from tfx.components.tuner.component import Tuner
     from tfx.dsl.components.base.base_node import BaseNode
@@ -68,6 +67,7 @@ def create_pipeline(
         LatestOtherTransformGraph,
     )
     from components.schema_gen import SchemaGen
+    from components.statistics_gen import StatisticsGen
     from components.transform import Transform
     from datasets import sources
     from orchestration.fingerprint import code_fingerprint
@@ -81,7 +81,7 @@ def create_pipeline(
     )
     examples = example_gen.outputs["examples"]
 
-    statistics_gen = StatisticsGen(examples=examples, exclude_splits=["items", "users"])
+    statistics_gen = StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
 
     schema_gen = SchemaGen(statistics=statistics, schema_path=config.data.schema_path)

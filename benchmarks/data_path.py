@@ -54,7 +54,6 @@ def write_csv(release: Path, folder: Path) -> int:
 
 def run_nodes(way: str, source: Path, root: Path) -> dict[str, float]:
     """Run one way's nodes; return wall seconds and peak memory."""
-    from tfx.components.statistics_gen.component import StatisticsGen
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
     from tfx.orchestration.pipeline import Pipeline
@@ -64,10 +63,11 @@ def run_nodes(way: str, source: Path, root: Path) -> dict[str, float]:
     if way == "stock":
         from tfx.components.example_gen.csv_example_gen.component import CsvExampleGen
         from tfx.components.schema_gen.component import SchemaGen as StockSchemaGen
+        from tfx.components.statistics_gen.component import StatisticsGen as StockStatisticsGen
         from tfx.components.transform.component import Transform as StockTransform
 
         examples = CsvExampleGen(input_base=str(source))
-        statistics = StatisticsGen(examples=examples.outputs["examples"])
+        statistics = StockStatisticsGen(examples=examples.outputs["examples"])
         schema = StockSchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
         transform = StockTransform(
             examples=examples.outputs["examples"],
@@ -78,13 +78,14 @@ def run_nodes(way: str, source: Path, root: Path) -> dict[str, float]:
     else:
         from components.example_gen import ExampleGen
         from components.schema_gen import SchemaGen
+        from components.statistics_gen import StatisticsGen
         from components.transform import Transform
         from datasets.sources import fingerprint
         from settings.data import DataSettings, MovieLensSource
 
         settings = DataSettings(source=MovieLensSource(kind="movielens_1m", path=str(source)))
         examples = ExampleGen(data=settings.model_dump_json(), fingerprint=fingerprint(settings))
-        statistics = StatisticsGen(examples=examples.outputs["examples"], exclude_splits=["items", "users"])
+        statistics = StatisticsGen(examples=examples.outputs["examples"])
         schema = SchemaGen(statistics=statistics.outputs["statistics"])
         transform = Transform(examples=examples.outputs["examples"], schema=schema.outputs["schema"], features=features)
     LocalDagRunner().run(

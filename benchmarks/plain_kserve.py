@@ -11,6 +11,8 @@ from typing import Any
 import kserve  # type: ignore[import-not-found]
 import tensorflow as tf
 
+# As Shortlist's server has it; TensorFlow wants to know before its first tensor.
+tf.config.threading.set_inter_op_parallelism_threads(1)
 _OPTIONAL: dict[str, Any] = {
     "user_id": tf.zeros([0], tf.string),
     "context": tf.zeros([0], tf.string),
@@ -44,5 +46,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(parents=[kserve.model_server.parser])
     parser.add_argument("--saved-model", required=True)
     options, _ = parser.parse_known_args()
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     kserve.ModelServer().start([Recommender(options.model_name, options.saved_model)])

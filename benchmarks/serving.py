@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import shutil
 import signal
@@ -20,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -34,6 +36,7 @@ from serving import version_store
 from serving.manifest import MANIFEST_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
+_JSON = {"Content-Type": "application/json"}  # KServe hands over the bytes of anything else
 
 
 class Server:
@@ -89,6 +92,11 @@ class Server:
                 time.sleep(0.2)
         return cls(process, f"{address}/v1/models/plain:predict")
 
+    def version(self) -> int:
+        """Return the version that serves."""
+        with urllib.request.urlopen(self.predict.removesuffix(":predict"), timeout=10) as answer:
+            return int(json.load(answer)["model_version_status"][0]["version"])
+
     def resident_mib(self) -> float:
         """Return the memory that the process holds now."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -114,6 +122,16 @@ def bodies(users: list[str], items: list[str], k: int, generator: random.Random)
     return requests
 
 
+async def failed(session: aiohttp.ClientSession, server: Server, body: bytes) -> str:
+    """Send a request; return what went wrong, or nothing."""
+    try:
+        async with session.post(server.predict, data=body, headers=_JSON) as answer:
+            await answer.read()
+            return "" if answer.status == 200 else str(answer.status)
+    except aiohttp.ClientError as error:
+        return type(error).__name__
+
+
 async def at_rate(
     server: Server, requests: list[bytes], rate: float, seconds: float, events: list[tuple[float, Any]]
 ) -> dict[str, Any]:
@@ -123,13 +141,9 @@ async def at_rate(
     resident_before = server.resident_mib()
 
     async def one(session: aiohttp.ClientSession, body: bytes, due: float) -> None:
-        try:
-            async with session.post(server.predict, data=body) as answer:
-                await answer.read()
-                if answer.status != 200:
-                    failures.append(str(answer.status))
-        except aiohttp.ClientError as error:
-            failures.append(type(error).__name__)
+        failure = await failed(session, server, body)
+        if failure:
+            failures.append(failure)
         latencies.append(time.perf_counter() - due)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256)) as session:
@@ -155,23 +169,48 @@ async def at_rate(
     }
 
 
-async def saturated(server: Server, requests: list[bytes], connections: int, seconds: float) -> dict[str, Any]:
-    """Keep so many requests under way at all times."""
-    end = time.perf_counter() + seconds
-    answered = failed = 0
+async def saturated(
+    server: Server, requests: list[bytes], connections: int, seconds: float = math.inf, total: float = math.inf
+) -> dict[str, Any]:
+    """Keep so many requests under way until the time is over or so many were answered."""
+    started = time.perf_counter()
+    failures: list[str] = []
+    sent = 0
 
-    async def client(session: aiohttp.ClientSession, offset: int) -> None:
-        nonlocal answered, failed
-        number = offset
-        while time.perf_counter() < end:
-            async with session.post(server.predict, data=requests[number % len(requests)]) as answer:
-                await answer.read()
-                answered, failed = answered + (answer.status == 200), failed + (answer.status != 200)
-            number += connections
+    async def client(session: aiohttp.ClientSession) -> None:
+        nonlocal sent
+        while sent < total and time.perf_counter() - started < seconds:
+            sent += 1
+            failures.append(await failed(session, server, requests[sent % len(requests)]))
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
-        await asyncio.gather(*(client(session, offset) for offset in range(connections)))
-    return {"connections": connections, "requests_per_second": round(answered / seconds, 1), "failed": failed}
+        await asyncio.gather(*(client(session) for _ in range(connections)))
+    num_failed = sum(map(bool, failures))
+    rate = (len(failures) - num_failed) / (time.perf_counter() - started)
+    return {"connections": connections, "requests_per_second": round(rate, 1), "failed": num_failed}
+
+
+def while_swapping(server: Server, requests: list[bytes], total: int, root: Path, models: list[Path]) -> dict[str, Any]:
+    """Send so many requests while version after version is pushed, each as soon as the one before serves."""
+    done = threading.Event()
+    swaps = 0
+
+    def swap() -> None:
+        nonlocal swaps
+        while not done.is_set():
+            version = version_store.push(models[swaps % len(models)], root).number
+            while server.version() != version and not done.wait(0.1):
+                pass
+            swaps += server.version() == version
+
+    pushing = threading.Thread(target=swap)
+    pushing.start()
+    try:
+        found = asyncio.run(saturated(server, requests, connections=32, total=total))
+    finally:
+        done.set()
+        pushing.join()
+    return {"requests": total, "swaps": swaps, **found}
 
 
 def beside_kserve(
@@ -195,6 +234,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--swaps", type=int, default=2, help="versions pushed meanwhile")
+    parser.add_argument("--swap-requests", type=int, default=10_000, help="sent while version after version is pushed")
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--kserve-python", type=Path, help="measure plain KServe, too, run by this Python")
     options = parser.parse_args()
@@ -222,6 +262,7 @@ def main() -> None:
             ]
             steady = asyncio.run(at_rate(server, requests, options.rate, options.seconds, swaps))
             full = asyncio.run(saturated(server, requests, connections=32, seconds=min(options.seconds, 15)))
+            swapping = while_swapping(server, requests, options.swap_requests, root, models)
         finally:
             exit_code = server.stop()
         beside: dict[str, Any] = {}
@@ -239,6 +280,7 @@ def main() -> None:
             "swaps": options.swaps,
             "steady": steady,
             "saturated": full,
+            "swapping": swapping,
             **beside,
             "exit_code": exit_code,
         },

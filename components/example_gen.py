@@ -14,10 +14,10 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
-from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from datasets import columns as c
 from datasets import sources
+from datasets.example_encoder import encode
 from datasets.leakage import leakage_report
 from datasets.quarantine import QUARANTINE_FILE, Quarantine, count_by_reason
 from datasets.timeline import Timeline
@@ -74,9 +74,8 @@ def _write(uri: Path, split: str, blocks: Iterable[pa.RecordBatch]) -> None:
     options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
     with tf.io.TFRecordWriter(path, options) as writer:
         for block in blocks:
-            for example in RecordBatchToExamplesEncoder().encode(block):
-                # The encoder lays features out in any order; this sorts them, so that equal input gives equal bytes.
-                writer.write(tf.train.Example.FromString(example).SerializeToString(deterministic=True))
+            for example in encode(block):
+                writer.write(example.as_py())
 
 
 class ExampleGenSpec(ComponentSpec):

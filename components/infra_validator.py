@@ -76,7 +76,7 @@ class InfraValidator(base_component.BaseComponent):
     Args:
       model: exported under `Format-Serving`.
       examples: artifact with a `test` split of raw rows.
-      timeout_seconds: for the whole check.
+      timeout_seconds: of processor time for the whole check, and six times as much by the clock.
       memory_limit_mib: resident memory of the check; 0: no limit.
       code: hash of the code that checks, so that a change of it is not answered from cache.
     """

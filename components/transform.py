@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.components.transform import executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import transform_pb2
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from datasets.example_files import ExampleFiles
 
 
 class Executor(executor.Executor):
@@ -27,6 +30,9 @@ class Executor(executor.Executor):
             custom_config = json.loads(exec_properties["custom_config"]) | {"earlier_graph": earlier[0].uri}
             exec_properties = {**exec_properties, "custom_config": json.dumps(custom_config)}
         super().Do(input_dict, output_dict, exec_properties)
+
+    def _CreateTFXIO(self, dataset: Any, schema: schema_pb2.Schema) -> ExampleFiles:  # noqa: N802 - TFX's name
+        return ExampleFiles(dataset.file_pattern, schema=schema)
 
 
 class TransformSpec(ComponentSpec):

@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from datasets import pages as p
+from datasets.beam_workers import until_no_worker_dies
 from datasets.click_join import CLICK_SCHEMA, PAGE_SCHEMA, Gathered, JoinCounts, joined
 from datasets.log_files import Piece, pieces, read_piece, set_aside
 from datasets.quarantine import BadRow, Quarantine
@@ -96,8 +97,19 @@ def write_joined(
     """Join and write one Parquet file a group to a folder; see `join_logs`.
 
     Raises:
-      ShortlistError: Beam's engine lost records.
+      ShortlistError: Beam's engine lost records, or a worker process died each of three times.
     """
+    until_no_worker_dies(lambda: _run_join(page_files, click_files, source, beam_args, folder))
+    _check_complete(folder, sum(len(pieces(path)) for path in [*page_files, *click_files]))
+
+
+def _run_join(
+    page_files: Sequence[Path],
+    click_files: Sequence[Path],
+    source: ServiceLogsSource,
+    beam_args: Sequence[str],
+    folder: Path,
+) -> None:
     num_groups = 1 + sum(path.stat().st_size for path in [*page_files, *click_files]) // _GROUP_BYTES
     options = PipelineOptions(list(beam_args), save_main_session=False)
     with beam.Pipeline(options=options) as pipeline:
@@ -106,7 +118,6 @@ def write_joined(
             "clicks": _read(pipeline, "Clicks", click_files, ReadClickLogFn(source, num_groups, str(folder))),
         }
         _ = logs | beam.CoGroupByKey() | "Join" >> beam.ParDo(JoinGroupFn(source, num_groups, str(folder)))
-    _check_complete(folder, sum(len(pieces(path)) for path in [*page_files, *click_files]))
 
 
 def _check_complete(folder: Path, num_pieces: int) -> None:

@@ -31,14 +31,16 @@ def main() -> int:
     if STAMP.exists() and STAMP.read_text() == key:
         return 0
     started = time.monotonic()
-    print("shortlist: setting up .venv (0.9 GB to download, 3.2 GB on disk) ...", flush=True)
+    print("shortlist: setting up .venv (0.9 GB to download, 3.7 GB on disk) ...", flush=True)
     try:
         uv = _tool("uv")
         if not STAMP.exists():
             _create_environment()
         STAMP.unlink(missing_ok=True)
+        # Bytecode for good: where PYTHONDONTWRITEBYTECODE is set, every process would compile TFX anew, for 10 s.
+        python = str(ENVIRONMENT / "bin" / "python")
         subprocess.run(
-            [str(uv), "sync", "--frozen", "--quiet", "--python", str(ENVIRONMENT / "bin" / "python")],
+            [str(uv), "sync", "--frozen", "--quiet", "--compile-bytecode", "--python", python],
             cwd=ROOT,
             check=True,
             env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(ENVIRONMENT), "UV_LINK_MODE": "copy"},

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from datasets.beam_workers import dead_workers_raise
 from orchestration.events import NodeEvent
 from orchestration.failure import find_error
 from orchestration.log_capture import captured
@@ -71,7 +72,7 @@ def execute(request: RunRequest, create_pipeline: Any, replay: str = "") -> summ
         errors, out = Console(file=terminal.err), Console(file=terminal.out)
         title = f"Shortlist: {request.config.name}, run {folder.name}, {request.runner} runner"
         try:
-            with shown(errors, title, plain=request.verbose) as progress, _terminable():
+            with shown(errors, title, plain=request.verbose) as progress, _terminable(), dead_workers_raise():
                 _run_nodes(request, root, facts, progress, create_pipeline)
         except BaseException as error:
             _log.exception("the run failed")

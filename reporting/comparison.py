@@ -88,8 +88,12 @@ def headline(summary: Summary) -> str | None:
 
 
 def metric_names(summary: Summary) -> list[str]:
-    """Return the metrics of the overall slice, in the order of the evaluation."""
-    return [row.name for row in summary.metrics if row.slice == "overall"]
+    """Return the metrics that any model has a value of on the overall slice, in the order of the evaluation."""
+    return [
+        row.name
+        for row in summary.metrics
+        if row.slice == "overall" and (row.value, row.baseline, row.popularity) != (None, None, None)
+    ]
 
 
 def slice_names(summary: Summary) -> list[str]:

@@ -79,7 +79,7 @@ def render_page(summary: Summary, features: list[FeatureSummary], details: dict[
         dag=partial(draw_dag, summary.nodes),
         slowest=max((node.seconds for node in summary.nodes), default=0.0) or 1.0,
         main=summary.metric(main_metric) if main_metric else None,
-        metrics=[row for row in summary.metrics if row.slice == "overall" and row.name not in comparison.COUNTS],
+        metrics=[summary.metric(name) for name in comparison.metric_names(summary) if name not in comparison.COUNTS],
         slice_charts=_slice_charts(summary, main_metric),
         change=comparison.change,
         judge=comparison.verdict_of_change,

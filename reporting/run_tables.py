@@ -106,7 +106,7 @@ def metrics_table(summary: Summary) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for name in shown:
         row = summary.metric(name)
-        if row is not None and (row.value, row.baseline, row.popularity) != (None, None, None):
+        if row is not None:
             table.add_row(name, *_cells(row))
     return table
 

@@ -10,12 +10,13 @@ from functools import cache
 from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from serving import manifest
-from serving.loaded_model import LoadedModel
+from serving.loaded_model import Arrays, LoadedModel
 from settings.errors import RequestError
 
 BATCH_FILE = "_batch.json"  # readers of Parquet folders pass over names with an underscore
@@ -107,16 +108,19 @@ class _WritePart(beam.DoFn):
             for start in range(0, len(users), USERS_A_CALL):
                 asked = users[start : start + USERS_A_CALL]
                 answer = model.ask("recommend", user_id=asked, k=self._k)
-                # Where the catalogue ends, empty ids follow.
-                shown = [(row != b"").sum() for row in answer["item_ids"]]
-                rows = zip(answer["item_ids"].tolist(), answer["scores"].tolist(), shown, strict=True)
-                items, scores = zip(
-                    *(([i.decode() for i in ids[:n]], points[:n]) for ids, points, n in rows), strict=True
-                )
-                rungs = [rung.decode() for rung in answer["rung"]]
-                writer.write_table(pa.table([asked, rungs, list(items), list(scores)], schema=_SCHEMA))
+                writer.write_table(_table(asked, answer))
         os.replace(hidden, path)
         yield f"wrote {os.path.basename(path)}, {len(users)} users"
+
+
+def _table(users: list[str], answer: Arrays) -> pa.Table:
+    """Return an answer as rows; arrays of a whole call, because a list a row would take longer than the model."""
+    there = answer["item_ids"] != b""  # where the catalogue ends, empty ids follow
+    ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
+    items = pa.array(answer["item_ids"][there].tolist(), pa.binary()).cast(pa.string())
+    lists = (pa.ListArray.from_arrays(ends, values) for values in (items, pa.array(answer["scores"][there])))
+    rungs = pa.array(answer["rung"].tolist(), pa.binary()).cast(pa.string())
+    return pa.table([users, rungs, *lists], schema=_SCHEMA)
 
 
 @cache

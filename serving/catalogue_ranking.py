@@ -10,6 +10,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 _REMOVED = float("-inf")
+# Items whose highest score stands for them in a first pass; and how many more items than the second pass reads there
+# must be for two passes to be worth it.
+_ITEMS_A_BLOCK, _FEWER = 64, 8
 
 
 def without_seen(scores: tf.Tensor, seen: tf.RaggedTensor) -> tf.Tensor:
@@ -23,7 +26,11 @@ def without_seen(scores: tf.Tensor, seen: tf.RaggedTensor) -> tf.Tensor:
       >>> without_seen(tf.constant([[3.0, float("nan"), 1.0]]), tf.ragged.constant([[0, 3]])).numpy().tolist()
       [[-inf, -inf, 1.0]]
     """
-    finite = tf.where(tf.math.is_finite(scores), scores, tf.fill(tf.shape(scores), _REMOVED))
+    finite = tf.math.is_finite(scores)
+    # A pass over all scores is what time goes into: one that changes nothing is left out.
+    finite = tf.cond(
+        tf.reduce_all(finite), lambda: scores, lambda: tf.where(finite, scores, tf.fill(tf.shape(scores), _REMOVED))
+    )
     places = tf.stack([seen.value_rowids(), tf.cast(seen.flat_values, tf.int64)], axis=1)
     places = tf.boolean_mask(places, places[:, 1] < tf.shape(scores, tf.int64)[1])
     return tf.tensor_scatter_nd_update(finite, places, tf.fill([tf.shape(places)[0]], _REMOVED))
@@ -76,11 +83,35 @@ def best(scores: tf.Tensor, seen: tf.RaggedTensor, k: tf.Tensor) -> tuple[tf.Ten
     """
     k = tf.maximum(k, 0)
     num_items = tf.shape(scores)[1]
-    # Of equal elements top_k returns the one of the lower index first: the tie rule.
-    values, items = tf.math.top_k(without_seen(scores, seen), tf.minimum(k, num_items))
+    values, items = _top(without_seen(scores, seen), tf.minimum(k, num_items))
     items = tf.where(tf.math.is_finite(values), items, tf.fill(tf.shape(items), num_items))
     behind = [[0, 0], [0, k - tf.shape(items)[1]]]
     return tf.pad(items, behind, constant_values=num_items), tf.pad(values, behind, constant_values=_REMOVED)
+
+
+def _top(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the k highest scores of each row and their positions; k is at most the number of items."""
+    # Of equal elements top_k returns the one of the lower index first: the tie rule.
+    return tf.cond(
+        _FEWER * _ITEMS_A_BLOCK * k <= tf.shape(scores)[1],
+        lambda: _top_of_blocks(scores, k),
+        lambda: tuple(tf.math.top_k(scores, k)),
+    )
+
+
+def _top_of_blocks(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the same, from the k blocks of the highest maxima: any other block's items have k better ones there."""
+    num_rows, num_items = tf.unstack(tf.shape(scores))
+    num_blocks = (num_items + _ITEMS_A_BLOCK - 1) // _ITEMS_A_BLOCK
+    behind = [[0, 0], [0, num_blocks * _ITEMS_A_BLOCK - num_items]]
+    blocks = tf.pad(scores, behind, constant_values=_REMOVED)
+    blocks = tf.reshape(blocks, [num_rows, num_blocks, _ITEMS_A_BLOCK])
+    # In catalogue order again, so that it still decides ties.
+    chosen = tf.sort(tf.math.top_k(tf.reduce_max(blocks, axis=2), k).indices, axis=1)
+    left = tf.reshape(tf.gather(blocks, chosen, batch_dims=1), [num_rows, k * _ITEMS_A_BLOCK])
+    values, places = tf.math.top_k(left, k)
+    items = tf.gather(chosen, places // _ITEMS_A_BLOCK, batch_dims=1) * _ITEMS_A_BLOCK + places % _ITEMS_A_BLOCK
+    return values, items
 
 
 def best_of(

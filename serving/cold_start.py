@@ -57,14 +57,18 @@ class ColdStartLadder(tf.Module):
         rung = self.rung(queries)
         segment = self._settings.popularity_segment
         rows = queries.features[segment] if segment else tf.zeros_like(rung)
-        scores = tf.gather(self._popularity, rows)
+        # Nothing is computed that nobody is answered with, and nothing mixed where all are answered by one rung.
+        one_above = tf.reduce_all(rung == rung[:1]) & tf.reduce_any(rung > _POPULARITY)
+        scores = tf.cond(one_above, lambda: tf.zeros([tf.size(rung), 0]), lambda: tf.gather(self._popularity, rows))
 
         def put(where: int, others: Callable[[], tf.Tensor], scores: tf.Tensor) -> tf.Tensor:
             on_rung = rung == where
-            # Nothing is computed that nobody is answered with.
-            return tf.cond(
-                tf.reduce_any(on_rung), lambda: tf.where(on_rung[:, tf.newaxis], others(), scores), lambda: scores
-            )
+
+            def mixed() -> tf.Tensor:
+                found = others()
+                return tf.cond(one_above, lambda: found, lambda: tf.where(on_rung[:, tf.newaxis], found, scores))
+
+            return tf.cond(tf.reduce_any(on_rung), mixed, lambda: scores)
 
         scores = put(_SIMILAR_ITEMS, lambda: self._similarity.of_catalogue(queries.recent), scores)
         return put(MODEL, lambda: self._of_catalogue(queries.features), scores)

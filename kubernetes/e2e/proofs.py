@@ -99,7 +99,7 @@ def job(cluster: Cluster) -> None:
     started = time.monotonic()
     pipeline("run", "--config", CONFIG, "--data-path", str(cluster.claim / "data"), "--output-root", str(local))
     seconds_here = time.monotonic() - started
-    name = apply_job("--data-path", DATA)
+    name = apply(print_job("--data-path", DATA))
     record = finish(name)
     status = record["status"]
     job_status(name)
@@ -149,7 +149,7 @@ def cron(_: Cluster) -> None:
 
 def memory(_: Cluster) -> None:
     """A pod that is killed for want of memory is told in words, with the setting to raise."""
-    name = apply_job("--data-path", DATA, memory="400Mi")
+    name = apply(print_job("--data-path", DATA, memory="400Mi"))
     record = finish(name)
     said = job_status(name)
     expect("failed" in record["status"], f"Job {name} failed")
@@ -159,17 +159,18 @@ def memory(_: Cluster) -> None:
 
 def mistakes(_: Cluster) -> None:
     """Wrong input, an image that is nowhere and a claim that is missing are told in words."""
-    name = apply_job("--data-path", "/shortlist/absent")
+    name = apply(print_job("--data-path", "/shortlist/absent"))
     finish(name)
     expect("exit code 2, bad configuration or input" in job_status(name), "data that are not there: exit code 2")
-    for words, changes in (
-        ("cannot start: ErrImageNeverPull", {"image": "localhost/absent:1"}),
-        (
-            '1 persistentvolumeclaim "absent" not found',
-            {"output_root": {"claim": "absent", "path": "/x"}},
-        ),
-    ):
-        name = apply_job("--data-path", DATA, **changes)
+    refused = print_job("--data-path", DATA, code=2, output_root={"claim": "absent", "path": "/shortlist"})
+    say(refused)
+    expect("no PersistentVolumeClaim absent" in refused, "a claim that is missing is named before anything is applied")
+    for words, text in (
+        ("cannot start: ErrImageNeverPull", print_job("--data-path", DATA, image="localhost/absent:1")),
+        ('1 persistentvolumeclaim "absent" not found', print_job("--data-path", DATA, "--set", "training.epochs=2")
+         .replace("claimName: shortlist-runs", "claimName: absent")),
+    ):  # fmt: skip
+        name = apply(text)
         await_that(words, 60, lambda name=name, words=words: words in job_status(name, quiet=True))
         expect(words in job_status(name), f"waits, and says why: {words}")
         kubectl("-n", NAMESPACE, "delete", "job", name)
@@ -197,8 +198,8 @@ PROOFS: dict[str, Callable[[Cluster], None]] = {
 }
 
 
-def apply_job(*options: str, memory: str | None = None, **changes: Any) -> str:
-    """Print a Job by the command that users call, apply it as the operator, return its name."""
+def print_job(*options: str, code: int = 0, memory: str | None = None, **changes: Any) -> str:
+    """Print a Job by the command that users call, for the cluster or one of changed settings."""
     settings = yaml.safe_load((HERE / "cluster.yaml").read_text()) | changes
     if memory:
         settings["nodes"]["Job"]["memory"] = memory
@@ -207,7 +208,11 @@ def apply_job(*options: str, memory: str | None = None, **changes: Any) -> str:
         cluster = Path(tempfile.mkdtemp(), "changed.yaml")
         cluster.write_text(yaml.safe_dump(settings))
         say(f"cluster.yaml with {changes or f'memory: {memory}'}:")
-    text = pipeline("kubeflow", "job", "--config", CONFIG, "--cluster", str(cluster), *options)
+    return pipeline("kubeflow", "job", "--config", CONFIG, "--cluster", str(cluster), *options, code=code)
+
+
+def apply(text: str) -> str:
+    """Apply a printed Job as the operator, and return its name."""
     # 1.20 does not know the pod failure policy yet and leaves it out.
     say(kubectl("apply", "--validate=false", OPERATOR, "-f", "-", stdin=text))
     return str(list(yaml.safe_load_all(text))[1]["metadata"]["name"])
@@ -250,9 +255,9 @@ def job_status(name: str, quiet: bool = False) -> str:
     return text
 
 
-def pipeline(*words: str, quiet: bool = False) -> str:
-    """Run a command of the project and return what it printed."""
-    return call([str(REPOSITORY / ".venv/bin/python"), "pipeline.py", *words], quiet=quiet)
+def pipeline(*words: str, code: int = 0, quiet: bool = False) -> str:
+    """Run a command of the project, expect an exit code, and return what it printed."""
+    return call([str(REPOSITORY / ".venv/bin/python"), "pipeline.py", *words], code=code, quiet=quiet)
 
 
 def kubectl(*words: str, stdin: str | None = None, code: int | None = 0, quiet: bool = False) -> str:

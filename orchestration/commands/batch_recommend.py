@@ -35,6 +35,6 @@ def batch_recommend(
     from settings.runtime import BeamSettings
 
     started = time.monotonic()
-    num_users = recommend_all(folder, out, k, users_per_part, BeamSettings().args, click.echo)
+    num_users = recommend_all(folder, out, k, users_per_part, BeamSettings().pipeline_args, click.echo)
     seconds = time.monotonic() - started
     click.echo(f"{num_users} users, {k} items each, in {out} after {seconds:.1f} s")

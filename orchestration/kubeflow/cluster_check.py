@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from settings.errors import ConfigError
@@ -11,11 +12,15 @@ from settings.kubernetes import KubernetesSettings
 _SECONDS = 10.0
 
 
-def check_cluster(settings: KubernetesSettings) -> str | None:
+def check_cluster(settings: KubernetesSettings, nodes: Iterable[str]) -> str | None:
     """Raise where a claim or the service account is missing; return why the cluster could not be asked, if so.
 
     The cluster is that of `kubectl`: the current context of $KUBECONFIG. Secrets are left alone: to look for one is to
     read it.
+
+    Args:
+      settings: the cluster, its namespace and service account.
+      nodes: whose claims are asked for, beside the output root's.
 
     Raises:
       ConfigError: with everything that is missing.
@@ -29,8 +34,7 @@ def check_cluster(settings: KubernetesSettings) -> str | None:
     except config.ConfigException:
         return "there is no kubeconfig"
     core = client.CoreV1Api()
-    nodes = ("", *settings.nodes)
-    claims = sorted({volume.claim for node in nodes for volume in settings.volumes(node)})
+    claims = sorted({volume.claim for node in ("", *nodes) for volume in settings.volumes(node)})
     wanted = [("PersistentVolumeClaim", core.read_namespaced_persistent_volume_claim, claim) for claim in claims]
     wanted.append(("ServiceAccount", core.read_namespaced_service_account, settings.service_account))
     missing = []

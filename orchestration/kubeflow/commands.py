@@ -159,13 +159,14 @@ def job(
     """Print the manifests of a Job, or a CronJob, that runs the whole pipeline in one pod; only training in several."""
     import yaml
 
-    from orchestration.kubeflow.jobs import manifests
-    from orchestration.kubeflow.submission import load_settings
+    from orchestration.kubeflow.jobs import JOB, manifests
+    from orchestration.kubeflow.submission import check, load_settings
 
     if workers > 1:
         overrides = (*overrides, f"training.workers={workers}")
     config, settings = load_settings(config_path, cluster_path, overrides, data_path)
     records = manifests(config, settings, cron, time_zone, workers)
+    check(settings, (JOB,))
     click.echo(yaml.safe_dump_all(records, sort_keys=False), nl=False)
 
 

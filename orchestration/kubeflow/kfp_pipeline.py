@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.kubeflow.containers import ENVIRONMENT, PREPARE, Containers, RunParameters
+from orchestration.kubeflow.jobs import JOB
 from settings.config import Config
 from settings.errors import ConfigError
 from settings.kubernetes import REPORT, KubernetesSettings, NodeSettings
@@ -28,7 +29,8 @@ def write_package(containers: Containers, path: Path) -> None:
     """
     from kfp import compiler
 
-    unknown = sorted(set(containers.settings.nodes) - {*containers.graph.upstream, PREPARE, REPORT})
+    # One cluster file serves both ways: the plain Job's resources stand there, too.
+    unknown = sorted(set(containers.settings.nodes) - {*containers.graph.upstream, PREPARE, REPORT, JOB})
     if unknown:
         raise ConfigError(
             f"kubernetes.nodes: the pipeline has no node {', '.join(unknown)}. "
@@ -145,7 +147,9 @@ def _placed(task: Any, node_id: str, settings: KubernetesSettings) -> Any:
     from kfp import kubernetes
 
     node = settings.node(node_id)
-    _resources(task, node)
+    # Not by the task's setters: each walks the call stack through every loaded module, with TFX for seconds.
+    task.container_spec.env = dict(ENVIRONMENT)
+    task.container_spec.resources = _resources(node)
     task.set_caching_options(False)  # TFX decides, by content
     task.set_display_name(node_id)
     task.set_retry(
@@ -154,8 +158,6 @@ def _placed(task: Any, node_id: str, settings: KubernetesSettings) -> Any:
         backoff_factor=2.0,
         backoff_max_duration=f"{node.retries.longest_wait_seconds}s",
     )
-    for name, value in ENVIRONMENT.items():
-        task.set_env_variable(name, value)
     kubernetes.set_timeout(task, node.timeout_seconds)
     kubernetes.set_image_pull_policy(task, settings.image_pull_policy)
     kubernetes.set_security_context(task, run_as_user=settings.user, run_as_group=settings.user, run_as_non_root=True)
@@ -178,8 +180,14 @@ def _placed(task: Any, node_id: str, settings: KubernetesSettings) -> Any:
     return task
 
 
-def _resources(task: Any, node: NodeSettings) -> None:
-    task.set_cpu_request(node.cpu).set_cpu_limit(node.cpu_limit or node.cpu)
-    task.set_memory_request(node.memory).set_memory_limit(node.memory)
-    if node.gpu is not None:
-        task.set_accelerator_type(node.gpu.resource).set_accelerator_limit(node.gpu.count)
+def _resources(node: NodeSettings) -> Any:
+    from kfp.dsl import structures
+
+    return structures.ResourceSpec(
+        cpu_request=node.cpu,
+        cpu_limit=node.cpu_limit or node.cpu,
+        memory_request=node.memory,
+        memory_limit=node.memory,
+        accelerator_type=node.gpu.resource if node.gpu else None,
+        accelerator_count=str(node.gpu.count) if node.gpu else None,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +102,7 @@ def request(
     from orchestration.kubeflow.kfp_pipeline import package_config
 
     config, settings = load_settings(config_path, cluster_path)
-    check_images(settings)
+    check(settings, settings.nodes)
     parameters: dict[str, Any] = {"overrides": list(overrides), "data_path": data_path or ""}
     if not use_cache:
         parameters["enable_cache"] = False
@@ -115,17 +115,26 @@ def request(
             f"{package}: was compiled from another configuration than {config_path}. Expected the same; compile it "
             "anew, or leave --package out"
         )
-    if not_asked := check_cluster(settings):
-        _log.warning("claims and service account were not checked: %s", not_asked)
     return Request(config, settings, package, parameters)
 
 
-def check_images(settings: KubernetesSettings) -> None:
-    """Raise where an image still has the digest of zeros that the examples come with: no registry holds it.
+def check(settings: KubernetesSettings, nodes: Iterable[str]) -> None:
+    """Raise where pods would wait in vain: for an image that was never named, a claim, or the service account.
+
+    Args:
+      settings: the cluster.
+      nodes: whose claims are asked for, beside the output root's.
 
     Raises:
-      ConfigError: with the key of the image.
+      ConfigError: with what is missing.
     """
+    _check_images(settings)
+    if not_asked := check_cluster(settings, nodes):
+        _log.warning("claims and service account were not checked: %s", not_asked)
+
+
+def _check_images(settings: KubernetesSettings) -> None:
+    """Raise where an image still has the digest of zeros that the examples come with: no registry holds it."""
     images = {"image": settings.image} | {
         f"nodes.{name}.image": node.image for name, node in settings.nodes.items() if node.image
     }

@@ -30,11 +30,13 @@ class Limits:
     Attributes:
       max_body_bytes: of a REST request.
       max_rows: users, items or examples.
+      max_list_length: items of a history and the like; requests are joined, and one long list makes all others long.
       max_waiting: requests at a time; more are turned away.
     """
 
     max_body_bytes: int = 1 << 20
     max_rows: int = 1024
+    max_list_length: int = 10_000
     max_waiting: int = 512
 
 
@@ -124,7 +126,8 @@ class Predictor:
             return answer
         except tf.errors.InvalidArgumentError as error:
             code = "refused"
-            found = str(error.message).partition("\n")[0]
+            # The last line; those before it tell of the graph.
+            found = str(error.message).strip().rpartition("\n")[2].partition(" [Op:")[0]
             raise RequestError(
                 f"inputs: the model cannot read them ({found}). Expected serialized tf.Examples"
             ) from None
@@ -162,6 +165,10 @@ class Predictor:
         for name, values in inputs.items():
             if values.ndim and len(values) > self.limits.max_rows:
                 raise RequestError(f"{name}: has {len(values)} rows. Expected at most {self.limits.max_rows}")
+            if values.ndim > 1 and values.shape[1] > self.limits.max_list_length:
+                raise RequestError(
+                    f"{name}: has a list of {values.shape[1]}. Expected at most {self.limits.max_list_length}"
+                )
         size = served.model.catalogue_size
         if "k" in inputs and not 1 <= int(inputs["k"]) <= (size or int(inputs["k"])):
             raise RequestError(f"k: expected 1 to {size}, the number of items. Received: {int(inputs['k'])}")

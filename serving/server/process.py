@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -75,6 +76,8 @@ async def serve(options: ServerOptions, started: Callable[[Address], None], stop
     tf.config.threading.set_inter_op_parallelism_threads(1)
     # While a version is loaded, a request must not wait for the interpreter as long as it usually may.
     sys.setswitchinterval(0.0005)
+    # What is there for good is passed over when an old version is cleared away, for nothing is answered meanwhile.
+    gc.freeze()
     metrics = ServerMetrics()
     watcher = ModelWatcher(options.root, metrics.version.set, lambda number, reason: metrics.refused.inc())
     watcher.start()

@@ -101,7 +101,8 @@ async def _models(request: web.Request) -> web.Response:
 
 
 async def _demo(request: web.Request) -> web.FileResponse:
-    return web.FileResponse(DEMO_PAGE)
+    # A browser asks whether it changed: another release may have another page.
+    return web.FileResponse(DEMO_PAGE, headers={"Cache-Control": "no-cache"})
 
 
 async def _alive(request: web.Request) -> web.Response:
@@ -133,6 +134,9 @@ async def _explained(request: web.Request, handler: Any) -> web.StreamResponse:
     except web.HTTPRequestEntityTooLarge:
         limit = request.app[PREDICTOR].limits.max_body_bytes
         return _json({"error": f"the request: is too large. Expected at most {limit} bytes"}, 413)
+    except web.RequestPayloadError:
+        encoding = request.headers.get("Content-Encoding", "none")
+        return _json({"error": f"the request: cannot be decoded. Expected Content-Encoding: {encoding}"}, 400)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         return _json({"error": f"{request.method} {request.path}: expected {allowed}"}, 405, {"Allow": allowed})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import threading
@@ -70,6 +71,7 @@ class ModelWatcher:
                 + (f" ({told})" if told else "")
                 + ". Expected a serving root such as output/serving/NAME, with a pushed version"
             )
+        _give_memory_back()
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,18 +103,32 @@ class ModelWatcher:
         if "recommend" not in model.inputs:
             raise ShortlistError(f"{version.path}: has no signature `recommend`. Found: {sorted(model.inputs)}")
         # The first call of a signature builds its plan: here, not at the first user's cost.
-        model.ask("recommend", user_id=[""], k=1)
+        missing = sorted({"item_ids", "scores", "rung"} - model.ask("recommend", user_id=[""], k=1).keys())
+        if missing:
+            raise ShortlistError(
+                f"{version.path}: `recommend` does not answer with {', '.join(missing)}. Expected a version that this "
+                "release of Shortlist pushed"
+            )
         self.current = ServedModel(version.number, model, manifest)
         _log.info("Version %d serves.", version.number)
         self._on_change(version.number)
 
     def _watch(self) -> None:
+        cleared: ServedModel | None = self.current
         while not self._stop.wait(POLL_SECONDS):
             try:
-                before = self.current
+                # One look later, when the requests that were under way have let go of the old version.
+                if self.current is not cleared:
+                    cleared = self.current
+                    _give_memory_back()
                 self.look()
-                if self.current is not before:
-                    del before
-                    gc.collect()  # a SavedModel's objects refer to one another
             except Exception:
                 _log.exception("%s cannot be listed; the version in memory serves on.", self.root)
+
+
+def _give_memory_back() -> None:
+    """Free what loading took and what an old version held; the C library keeps such pages unless it is told."""
+    gc.collect()  # a SavedModel's objects refer to one another
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from settings.errors import RequestError
 
 Arrays = dict[str, np.ndarray]
 Specs = Mapping[str, tf.TensorSpec]
+# Of one input, the gaps of unequal lists filled up: a small request can ask for a tensor that no memory holds.
+MAX_VALUES = 1_000_000
 
 
 def inputs_of_json(body: Any, specs: Specs, optional: Mapping[str, Any]) -> tuple[Arrays, bool]:
@@ -60,6 +63,7 @@ def array_of_json(value: Any, spec: tf.TensorSpec, place: str) -> np.ndarray:
     nested = _converted(value, kind, rank, place, _expectation(spec))
     if kind == tf.string and rank == 2:
         width = max(map(len, nested), default=0)
+        _check_size(place, (len(nested), width))
         nested = [row + [b""] * (width - len(row)) for row in nested]
         return _objects(nested, (len(nested), width))
     if kind == tf.string and rank == 1:
@@ -92,6 +96,7 @@ def inputs_of_protos(protos: Mapping[str, Any], specs: Specs, optional: Mapping[
     arrays = {}
     for name, proto in protos.items():
         spec = specs[name]
+        _check_size(f"inputs.{name}", [dim.size for dim in proto.tensor_shape.dim])
         try:
             array = tf.make_ndarray(proto)
         except Exception:
@@ -121,6 +126,12 @@ def _columns(instances: Any, specs: Specs) -> dict[str, Any]:
     for name in sorted(names & set(scalars)):
         raise RequestError(f"instances: {name} is one value for all rows. Expected it in the form with inputs")
     return {name: [row[name] for row in instances] for name in names}
+
+
+def _check_size(place: str, shape: Sequence[int]) -> None:
+    if math.prod(shape) > MAX_VALUES:
+        size = " x ".join(map(str, shape))
+        raise RequestError(f"{place}: would be {size} values. Expected at most {MAX_VALUES} with all gaps filled up")
 
 
 def _check_names(place: str, given: Any, specs: Specs, optional: Mapping[str, Any]) -> None:

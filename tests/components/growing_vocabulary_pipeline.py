@@ -1,21 +1,18 @@
-"""From interactions to a transform graph whose vocabulary of items grows from span to span."""
+"""A pipeline of tiny nodes around Transform, whose vocabulary of items grows from span to span."""
 
 import json
 from pathlib import Path
 
-from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types.channel import Channel
-from tfx.types.standard_artifacts import TransformGraph
+from tfx.types.standard_artifacts import Examples, Schema, TransformGraph
 
-from components.example_gen import ExampleGen
 from components.resolver import LatestOtherTransformGraph
-from components.schema_gen import SchemaGen
 from components.transform import Transform
-from datasets.sources import fingerprint
-from settings.data import DataSettings, TableSource
 
 FEATURES = [
     {"name": "item_id", "kind": "categorical", "tower": "candidate", "grow": True},
@@ -23,26 +20,30 @@ FEATURES = [
 ]
 
 
-def create(root: Path, interactions: Path) -> Pipeline:
-    settings = DataSettings(source=TableSource(path=str(interactions)))
-    example_gen = ExampleGen(data=settings.model_dump_json(), fingerprint=fingerprint(settings))
-    examples = example_gen.outputs["examples"]
-    statistics_gen = StatisticsGen(examples=examples, exclude_splits=["items", "users"])
-    schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"])
+@component
+def Events(examples: OutputArtifact[Examples], schema: OutputArtifact[Schema], rows: Parameter[str]):  # noqa: N802
+    for artifact in (examples, schema):
+        Path(artifact.uri).mkdir(parents=True, exist_ok=True)
+    (Path(examples.uri) / "rows.json").write_text(rows)
+
+
+def create(root: Path, events: list[tuple[int, str]]) -> Pipeline:
+    rows = [{"user_id": [user], "item_id": [item]} for user, item in events]
+    read = Events(rows=json.dumps(rows))
+    examples = read.outputs["examples"]
     earlier = Resolver(
         strategy_class=LatestOtherTransformGraph, transform_graph=Channel(type=TransformGraph), examples=examples
     ).with_id("VocabularyResolver")
     transform = Transform(
         examples=examples,
-        schema=schema_gen.outputs["schema"],
+        schema=read.outputs["schema"],
         features=json.dumps(FEATURES),
         earlier_graph=earlier.outputs["transform_graph"],
     )
     return Pipeline(
         pipeline_name="growing",
         pipeline_root=str(root / "artifacts"),
-        components=[example_gen, statistics_gen, schema_gen, earlier, transform],
+        components=[read, earlier, transform],
         metadata_connection_config=sqlite_metadata_connection_config(str(root / "metadata.sqlite")),
         enable_cache=True,
-        beam_pipeline_args=["--runner=FnApiRunner"],
     )

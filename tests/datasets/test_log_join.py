@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
-import sys
+import threading
 import time
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 import pytest
 
 from datasets import log_join
+from datasets.beam_workers import WorkerDiedError, dead_workers_raise
 from datasets.click_join import JoinCounts
 from datasets.log_generator import generate
 from datasets.log_join import join_logs, read_joined
@@ -100,42 +100,28 @@ def test_parquet_logs_give_the_same(logs: Path, result: tuple[pa.Table, JoinCoun
     assert counts == result[1]
 
 
-_KILLED = """
-import sys, time
-from pathlib import Path
-from datasets import log_join
-from settings.data import ServiceLogsSource
-log_join._GROUP_BYTES = 100_000
-write = log_join.pq.write_table
-def slow(table, path):
-    write(table, path)
-    print("written", flush=True)
-    time.sleep(0.2)
-log_join.pq.write_table = slow
-folder, work = map(Path, sys.argv[1:])
-source = ServiceLogsSource(kind="service_logs", path=str(folder))
-files = [sorted(folder.glob(f"*/{name}-*")) for name in ("service", "clicks")]
-log_join.write_joined(*files, source, ["--runner=FnApiRunner"], work)
-"""
-
-
-def test_work_that_was_killed_and_done_again_changes_nothing(
-    logs: Path, result: tuple[pa.Table, JoinCounts], tmp_path: Path
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_worker_that_is_killed_in_the_middle_changes_nothing(
+    logs: Path, result: tuple[pa.Table, JoinCounts], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [sys.executable, "-c", _KILLED, str(logs), str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "written\n"
-    time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    left = [path.name for path in tmp_path.iterdir()]
-    assert left
+    monkeypatch.setattr(log_join, "_GROUP_BYTES", 10_000)
     pages, clicks = sorted(logs.glob("*/service-*")), sorted(logs.glob("*/clicks-*"))
+    threading.Thread(target=_kill_workers_at_the_first_group, args=[tmp_path], daemon=True).start()
+    with pytest.raises(WorkerDiedError, match=r"Worker subprocess exited with return code"), dead_workers_raise():
+        log_join._run_join(pages, clicks, source(logs), PROCESSES, tmp_path)
+    assert list(tmp_path.glob("pages-*"))
     log_join.write_joined(pages, clicks, source(logs), IN_PROCESS, tmp_path)
     table, counts = read_joined(tmp_path)
     assert table.equals(result[0])
     assert counts == result[1]
+
+
+def _kill_workers_at_the_first_group(folder: Path) -> None:
+    while not list(folder.glob("pages-*")):
+        time.sleep(0.001)
+    for child in psutil.Process().children(recursive=True):
+        if child.cmdline()[1:3] == ["-m", "apache_beam.runners.worker.sdk_worker_main"]:
+            child.kill()
 
 
 def test_an_engine_that_loses_records_is_found_out(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

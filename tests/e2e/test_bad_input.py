@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import Result
+
+from tests.e2e.conftest import Outcome
 
 pytestmark = pytest.mark.e2e
 
-Ask = Callable[..., Result]
+Ask = Callable[..., Outcome]
 HEADER = "user_id,item_id,timestamp,rating\n"
 ROWS = "".join(f"u{i % 7},i{i % 11},{1_000_000_000 + 60 * i},{1 + i % 5}\n" for i in range(200))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import sys
@@ -11,9 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
-from tests.e2e.conftest import REPOSITORY
+from tests.e2e.conftest import REPOSITORY, Outcome
 
 pytestmark = pytest.mark.e2e
 
@@ -77,7 +75,7 @@ def _statistics(root: Path) -> dict[str, float]:
 
 @pytest.mark.timeout(1200)
 def test_in_memory_and_portable_give_the_same_examples_statistics_and_metrics(
-    ask: Callable[..., Result], small_movielens: Path, tmp_path: Path, worker_pool: str
+    ask: Callable[..., Outcome], small_movielens: Path, tmp_path: Path, worker_pool: str
 ) -> None:
     summaries, roots = [], []
     for runner in ("in-memory", "portable"):
@@ -87,10 +85,9 @@ def test_in_memory_and_portable_give_the_same_examples_statistics_and_metrics(
             "--beam-runner", runner, "--set", f"beam.worker_pool={worker_pool}", "--to-node", "Evaluator",
             "--set", "model.name=item_knn",
         )  # fmt: skip
-        (path,) = root.glob("runs/*/summary.json")
-        summary = json.loads(path.read_text())
-        assert summary["metrics"], done.output
-        summaries.append(summary)
+        assert done.summary is not None, done.output
+        assert done.summary["metrics"], done.output
+        summaries.append(done.summary)
         roots.append(root)
     examples = [_examples(root) for root in roots]
     assert examples[0] == examples[1]

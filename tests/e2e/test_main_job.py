@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
 from tests.e2e.conftest import Outcome
 
@@ -20,7 +19,11 @@ QUICK = ("--set", "training.epochs=4")
 
 @pytest.fixture(scope="module", params=["local", "beam"])
 def first_run(
-    request: pytest.FixtureRequest, call: Call, small_movielens: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    call: Call,
+    ask: Call,
+    small_movielens: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Outcome, tuple[object, ...], Path]:
     """One run from nothing on each runner, with the arguments and the output root that it was called with."""
     root = tmp_path_factory.mktemp("output")
@@ -28,14 +31,15 @@ def first_run(
         "run", "--config", "configs/movielens_100k.yaml", "--runner", request.param,
         "--data-path", small_movielens, "--output-root", root, *QUICK,
     )  # fmt: skip
-    return call(*arguments), arguments, root
+    first = call if request.param == "local" else ask
+    return first(*arguments), arguments, root
 
 
 def test_the_first_run_pushes_a_version_that_beats_popularity(
     first_run: tuple[Outcome, tuple[object, ...], Path],
 ) -> None:
     outcome, _, root = first_run
-    assert outcome.exit_code == 0, outcome.text
+    assert outcome.exit_code == 0, outcome.output
     assert outcome.summary is not None
     assert [node["name"] for node in outcome.summary["nodes"]] == [
         "ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform",
@@ -56,19 +60,19 @@ def test_the_first_run_pushes_a_version_that_beats_popularity(
 
 
 def test_an_unchanged_second_run_is_cached_and_a_bad_model_is_refused(
-    first_run: tuple[Outcome, tuple[object, ...], Path], call: Call
+    first_run: tuple[Outcome, tuple[object, ...], Path], ask: Call
 ) -> None:
     first, arguments, root = first_run
     assert first.summary is not None
-    second = call(*arguments)
-    assert second.exit_code == 0, second.text
+    second = ask(*arguments)
+    assert second.exit_code == 0, second.output
     assert second.summary is not None
     nodes = second.summary["nodes"]
     assert sum(node["cached"] for node in nodes) >= 0.9 * len(nodes)
     assert second.summary["version"] == first.summary["version"]
 
-    refused = call(*arguments, "--set", "model.name=random")
-    assert refused.exit_code == 4, refused.text
+    refused = ask(*arguments, "--set", "model.name=random")
+    assert refused.exit_code == 4, refused.output
     assert refused.summary is not None
     assert refused.summary["blessed"] is False
     ndcg = refused.metric("ndcg@10")
@@ -80,7 +84,7 @@ def test_an_unchanged_second_run_is_cached_and_a_bad_model_is_refused(
 
 
 def test_recommend_answers_a_known_user_and_refuses_an_unknown_one(
-    first_run: tuple[Outcome, tuple[object, ...], Path], ask: Callable[..., Result]
+    first_run: tuple[Outcome, tuple[object, ...], Path], ask: Call
 ) -> None:
     _, _, root = first_run
     known = ask("recommend", "--user", "196", "--k", "5", "--output-root", root)

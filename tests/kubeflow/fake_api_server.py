@@ -24,7 +24,7 @@ class FakeApiServer:
         self.runs: list[dict[str, Any]] = []
         self.schedules: list[dict[str, Any]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def host(self) -> str:

@@ -8,8 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from orchestration.kubeflow.cluster_check import check_cluster
+from orchestration.kubeflow.commands import kubeflow
+from settings.config import Config
 from settings.errors import ConfigError
 from settings.kubernetes import KubernetesSettings
 
@@ -41,7 +44,7 @@ class Api:
                 """Keep the test's output clean."""
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
 
 def use(monkeypatch: pytest.MonkeyPatch, folder: Path, address: str) -> None:
@@ -70,25 +73,45 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Api]:
 
 def test_a_cluster_that_holds_everything_is_taken_and_no_secret_is_read(api: Api) -> None:
     api.held = {CLAIM + "shortlist-runs", CLAIM + "warehouse", ACCOUNT + "shortlist-node"}
-    assert check_cluster(SETTINGS) is None
+    assert check_cluster(SETTINGS, SETTINGS.nodes) is None
     assert set(api.asked) == api.held
 
 
 def test_every_missing_claim_is_named_before_a_pod_waits_for_it(api: Api) -> None:
     api.held = {CLAIM + "shortlist-runs"}
     with pytest.raises(ConfigError, match="no PersistentVolumeClaim warehouse, no ServiceAccount shortlist-node"):
-        check_cluster(SETTINGS)
+        check_cluster(SETTINGS, SETTINGS.nodes)
+
+
+@pytest.fixture
+def options(config: Config, tmp_path: Path) -> list[str]:
+    path, cluster = tmp_path / "config.yaml", tmp_path / "cluster.yaml"
+    path.write_text(config.to_json())
+    cluster.write_text(SETTINGS.model_dump_json())
+    return ["--config", str(path), "--cluster", str(cluster)]
+
+
+@pytest.mark.parametrize("words", [["submit"], ["schedule", "--cron", "0 3 * * *"], ["job"]])
+def test_what_is_missing_is_named_before_anything_is_submitted(api: Api, options: list[str], words: list[str]) -> None:
+    refused = CliRunner().invoke(kubeflow, [*words, *options])
+    assert "no PersistentVolumeClaim shortlist-runs" in str(refused.exception)
+    assert refused.stdout == ""
+
+
+def test_a_job_asks_for_its_own_claims_alone(api: Api, options: list[str]) -> None:
+    api.held = {CLAIM + "shortlist-runs", ACCOUNT + "shortlist-node"}  # the warehouse is Transform's, under Kubeflow
+    assert "kind: Job" in CliRunner().invoke(kubeflow, ["job", *options]).stdout
 
 
 def test_who_may_not_look_is_told_that_nothing_was_checked(api: Api) -> None:
     api.status = 403
-    assert "Forbidden" in str(check_cluster(SETTINGS))
+    assert "Forbidden" in str(check_cluster(SETTINGS, SETTINGS.nodes))
 
 
 def test_no_kubeconfig_or_no_answer_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
-    assert check_cluster(SETTINGS) == "there is no kubeconfig"
+    assert check_cluster(SETTINGS, SETTINGS.nodes) == "there is no kubeconfig"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         use(monkeypatch, tmp_path, f"http://127.0.0.1:{probe.getsockname()[1]}")
-    assert "shortlist-runs could not be asked for" in str(check_cluster(SETTINGS))
+    assert "shortlist-runs could not be asked for" in str(check_cluster(SETTINGS, SETTINGS.nodes))

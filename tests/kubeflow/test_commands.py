@@ -32,7 +32,7 @@ def test_job_prints_what_kubectl_applies(config_path: Path) -> None:
         "job", "--config", config_path, "--cluster", CLUSTER, "--cron", "0 3 * * *", "--set", "training.epochs=2"
     )
     assert done.exit_code == 0, done.output
-    config_map, schedule = yaml.safe_load_all(done.output)
+    config_map, schedule = yaml.safe_load_all(done.stdout)
     assert json.loads(config_map["data"]["config.json"])["training"]["epochs"] == 2
     assert schedule["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"].endswith(
         "shortlist:dev"
@@ -45,6 +45,7 @@ def test_job_prints_what_kubectl_applies(config_path: Path) -> None:
         (["job"], "has no `kubernetes` section"),
         (["job", "--cluster", "absent.yaml"], r"absent\.yaml: cannot be read"),
         (["job", "--cluster", CLUSTER, "--cron", "nightly"], "five fields"),
+        (["job", "--cluster", CLUSTER.with_name("prod.yaml")], "image: .*digest of zeros.*docker push"),
         (["schedule", "--cluster", CLUSTER, "--cron", "99 * * * *"], "minute should be within 0 to 59"),
         (["submit", "--cluster", CLUSTER, "--set", "training.epochs=0"], "training.epochs"),
         (["submit", "--cluster", CLUSTER, "--package", "absent.yaml"], "is not a compiled Shortlist pipeline"),

@@ -58,7 +58,7 @@ def test_a_run_ends_as_it_does_locally_and_the_next_is_taken_from_cache(cluster:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("cluster", ["mariadb", "postgresql"], indirect=True)
+@pytest.mark.parametrize("cluster", ["postgresql"], indirect=True)
 def test_a_killed_node_is_tried_again_in_the_same_execution_without_its_rubbish(cluster: Cluster) -> None:
     cluster.switch.write_text("die")
     run = cluster.backend.run("run-1")
@@ -99,7 +99,7 @@ def test_parameters_that_change_the_shape_are_refused_before_any_node_runs(clust
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("cluster", ["mariadb", "postgresql"], indirect=True)
+@pytest.mark.parametrize("cluster", ["mariadb"], indirect=True)
 def test_a_metadata_server_that_is_gone_for_ten_seconds_loses_no_execution(cluster: Cluster) -> None:
     cluster.switch.write_text("wait")
     waiting = cluster.switch.with_suffix(".waiting")

@@ -31,7 +31,7 @@ def test_the_real_pipeline_ends_with_a_blessing_and_a_pushed_model_and_then_come
         (data / name).write_bytes((official / name).read_bytes())
     rows = (official / "u.data").read_bytes().splitlines(keepends=True)
     (data / "u.data").write_bytes(b"".join(row for row in rows if int(row.split(b"\t")[0]) <= 200))
-    config = load("configs/movielens_100k.yaml", ["training.epochs=4"], str(data))
+    config = load("configs/movielens_100k.yaml", ["model.name=item_knn"], str(data))
     folder = tmp_path / "server"
     folder.mkdir()
     with mariadb(folder) as server:

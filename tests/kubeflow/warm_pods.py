@@ -6,6 +6,7 @@ each command still runs alone, from its command line on, and can be killed.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -14,22 +15,23 @@ import sys
 import traceback
 from pathlib import Path
 
+# Not more: what touches TensorFlow's runtime here would leave it without its threads in every forked process.
 PRELOADED = (
+    "components.evaluator",
+    "models.registry",
     "orchestration.node_launcher",
-    "orchestration.metadata_reader",
     "orchestration.run_record",
     "reporting.page",
-    "settings.config",
     "tests.kubeflow.tiny_pipeline",
-    "tfx.dsl.compiler.compiler",
     "tfx.orchestration.local.runner_utils",
+    "tfx.orchestration.portable.launcher",
 )
 
 
 def _serve() -> None:
     """Answer each line of standard input, a JSON record of command, environment and output file, by an exit code."""
-    import tests.kubeflow.tiny_pipeline  # noqa: F401  and with them TFX
-
+    for module in PRELOADED:
+        importlib.import_module(module)
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -19,7 +19,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(model_dir: Path, out: Path, k: int = 2) -> None:
-    assert recommend_all(model_dir, out, k, 5, BeamSettings().args, print) == 12
+    assert recommend_all(model_dir, out, k, 5, BeamSettings().pipeline_args, print) == 12
 
 
 def test_every_user_is_answered_once_and_a_stopped_batch_goes_on(

@@ -51,6 +51,17 @@ def test_best_against_brute_force_and_in_agreement_with_ranks() -> None:
         assert ranks.numpy().tolist() == list(range(1, len(expected) + 1))
 
 
+def test_many_items_with_ties_are_found_block_after_block() -> None:
+    scores = GENERATOR.integers(0, 40, (20, 2000)).astype(np.float32)
+    scores[0], scores[1, 5:] = 1.0, -np.inf
+    seen = [GENERATOR.integers(0, 2000, 300).tolist() for _ in range(20)]
+    positions, values = (t.numpy() for t in best(tf.constant(scores), ragged(seen), tf.constant(3)))
+    for row in range(20):
+        expected = [item for item in order(scores[row], seen[row]) if scores[row, item] > -np.inf][:3]
+        assert positions[row].tolist() == (expected + [2000] * 3)[:3]
+        assert values[row].tolist() == ([*scores[row][expected]] + [-np.inf] * 3)[:3]
+
+
 def test_numbers_that_are_none() -> None:
     scores = np.array([[3, np.nan, 1], [np.inf, 2, 1], [3, 2, -np.inf], [3, 2, 1]], np.float32)
     none_seen = ragged([[], [], [], []])

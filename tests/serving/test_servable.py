@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+import asyncio
+import base64
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from aiohttp.test_utils import TestClient, TestServer
 from tensorflow.core.protobuf import saved_model_pb2
 
 import serving.scoring
 from models.fitting import fit
 from models.registry import parse_params
+from serving import version_store
 from serving.loaded_model import LoadedModel
 from serving.servable import Servable, save
+from serving.server.metrics import ServerMetrics
+from serving.server.predictor import Limits, Predictor
+from serving.server.rest import make_app
+from serving.server.served_model import ModelWatcher
 from settings.serving import ServingSettings
 from settings.training import TrainingSettings
 from tests.models.toy_data import COLD_ITEM, NUM_ITEMS, example, item_columns, loaded, user_columns, world
@@ -85,6 +94,43 @@ def test_ranks_of_the_test_rows_against_brute_force(retrieval: tuple[keras.Model
             assert answer[key][row] == 1 + sorted(left, key=lambda i: (-values[i], i)).index(own)
     assert answer["finite"].tolist() == [1.0] * len(scores)
     np.testing.assert_allclose(answer["spread"], scores.max(1) - scores.min(1), rtol=1e-5)
+
+
+def test_the_eval_split_replayed_through_the_server_gets_the_answers_of_the_evaluation(
+    retrieval: tuple[keras.Model, LoadedModel], tmp_path: Path
+) -> None:
+    model, signatures = retrieval
+    rows = world().serialized("eval")
+    version_store.push(signatures.model_dir, tmp_path / "films")
+    encoded = [{"b64": base64.b64encode(row).decode()} for row in rows]
+
+    async def replayed() -> list[Any]:
+        watcher = ModelWatcher(tmp_path / "films")
+        watcher.start()
+        predictor = Predictor("films", watcher, Limits(), ServerMetrics())
+        requests = (
+            {"signature_name": "recommend", "inputs": {"context": encoded, "k": CATALOGUE_SIZE}},
+            {"inputs": {"examples": encoded}},
+        )
+        async with TestClient(TestServer(make_app(predictor))) as client:
+            answers = [await (await client.post("/v1/models/films:predict", json=body)).json() for body in requests]
+        await predictor.close()
+        watcher.stop()
+        return [answer["outputs"] for answer in answers]
+
+    lists, scores = asyncio.run(replayed())
+    evaluated = signatures.ask("evaluate", examples=tf.constant(rows))
+    features = {name: tf.constant(values) for name, values in loaded().data.eval.features.items()}
+    np.testing.assert_allclose(scores, model(features), atol=1e-5)
+    assert lists["rung"] == ["model"] * len(rows)
+    for row, serialized in enumerate(rows):
+        own = tf.train.Example.FromString(serialized).features.feature["item_id"].bytes_list.value[0].decode()
+        place = lists["item_ids"][row].index(own)
+        assert evaluated["rank"][row] == place + 1
+        assert lists["scores"][row][place] == pytest.approx(scores[row], abs=1e-5)
+        assert [item.encode() for item in lists["item_ids"][row]] == evaluated["top_items"][row][
+            :CATALOGUE_SIZE
+        ].tolist()
 
 
 @pytest.mark.parametrize("kind", ["retrieval", "ranking"])

@@ -31,6 +31,8 @@ from tensorflow_serving.apis import (
 )
 
 from serving import version_store
+from serving.server.served_model import ModelWatcher
+from settings.errors import ShortlistError
 from tests.serving.tiny_servable import save
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -154,7 +156,7 @@ def test_status_metadata_health_and_metrics(server: Server) -> None:
         (":predict", {"inputs": {}}, 400, "inputs.examples: is missing. Expected a list of text (string)"),
         (":predict", {"inputs": {"examples": "text"}}, 400, "inputs.examples: expected a list of text"),
         (":predict", {"inputs": {"examples": [{"b64": "%"}]}}, 400, "expected base64"),
-        (":predict", {"inputs": {"examples": [{"b64": "AAAA"}]}}, 400, "the model cannot read them"),
+        (":predict", {"inputs": {"examples": [{"b64": "AAAA"}]}}, 400, "read them (Could not parse example input"),
         (":predict", {"instances": []}, 400, "expected a list with at least one row"),
         (":predict", {"inputs": {"examples": [""] * 51}}, 400, "examples: has 51 rows. Expected at most 50"),
         (":predict", b'{"inputs": "' + b"x" * 10_000_000 + b'"}', 413, "Expected at most 1048576 bytes"),
@@ -186,6 +188,8 @@ def test_a_wrong_request_is_told_what_was_expected(
         ({"k": 1.5}, "inputs.k: expected a whole number"),
         ({"k": True}, "inputs.k: expected a whole number"),
         ({"k": None}, "inputs.k: expected a whole number"),
+        ({"history": [["i1"] * 10_001]}, "history: has a list of 10001. Expected at most 10000"),
+        ({"history": [["i1"] * 1001] + [[]] * 999}, "inputs.history: would be 1000 x 1001 values. Expected at most"),
         ({"user_id": "u1"}, "inputs.user_id: expected a list of text (string). Received: 'u1'"),
         ({"user_id": [7]}, "inputs.user_id: expected a list of text (string). Received: 7"),
         ({"user_id": [["u1"]]}, "inputs.user_id: expected a list of text"),
@@ -197,6 +201,14 @@ def test_a_wrong_input_is_named(server: Server, inputs: dict[str, Any], words: s
     status, answer = server.predict("recommend", **{"user_id": ["u1"], **inputs})
     assert status == 400
     assert words in answer["error"]
+
+
+def test_a_body_in_another_encoding_than_it_says(server: Server) -> None:
+    place = f"{server.rest}/v1/models/films:predict"
+    request = urllib.request.Request(place, b"{}", headers={"Content-Encoding": "gzip"})
+    with pytest.raises(urllib.error.HTTPError, match="400") as error:
+        urllib.request.urlopen(request, timeout=10)
+    assert "cannot be decoded. Expected Content-Encoding: gzip" in error.value.read().decode()
 
 
 def test_strange_ids_are_answered(server: Server) -> None:
@@ -228,11 +240,20 @@ def test_grpc_answers_as_tf_serving(server: Server) -> None:
         found = get_model_metadata_pb2.SignatureDefMap()
         prediction.GetModelMetadata(asked, timeout=10).metadata["signature_def"].Unpack(found)
         assert {"recommend", "rank", "serving_default"} < set(found.signature_def)
-        for change, code in (("k", "INVALID_ARGUMENT"), ("name", "NOT_FOUND"), ("signature", "INVALID_ARGUMENT")):
+        for change, code in (
+            ("k", "INVALID_ARGUMENT"),
+            ("size", "INVALID_ARGUMENT"),
+            ("name", "NOT_FOUND"),
+            ("signature", "INVALID_ARGUMENT"),
+        ):
             wrong = predict_pb2.PredictRequest()
             wrong.CopyFrom(request)
             if change == "k":
                 wrong.inputs["k"].CopyFrom(tf.make_tensor_proto(2.5))
+            elif change == "size":  # a few bytes that stand for a tensor of 10 GB
+                for dim in (100_000, 100_000):
+                    wrong.inputs["history"].tensor_shape.dim.add(size=dim)
+                wrong.inputs["history"].dtype = tf.string.as_datatype_enum
             elif change == "name":
                 wrong.model_spec.name = "songs"
             else:
@@ -312,6 +333,16 @@ def test_a_newer_version_takes_over_without_a_failed_request(server: Server) -> 
     assert not failed
     assert scores == {0.6, 6.0}
     assert "shortlist_refused_versions_total 1.0" in server.call("/metrics")[1]
+
+
+def test_a_version_of_another_release_is_refused(tmp_path: Path) -> None:
+    strange = version_store.push(save(tmp_path / "model", fault="tells no rung"), tmp_path / "films")
+    watcher = ModelWatcher(tmp_path / "films")
+    with pytest.raises(
+        ShortlistError, match=r"has no version that can be served .*`recommend` does not answer with rung"
+    ):
+        watcher.start()
+    assert strange.number in watcher.refused
 
 
 def test_a_stop_answers_what_is_under_way(server: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,27 @@ def transform_rows(
     rows: list[Row], types: dict[str, tf.DType], records: list[dict[str, Any]], folder: Path
 ) -> tuple[dict[str, np.ndarray], Path]:
     """Return the transformed rows, column by column, and the folder of what Transform wrote."""
+    transformed = write_transform(rows, types, {"features": json.dumps(records)}, folder / "output")
+    return {name: np.array([row[name] for row in transformed]) for name in transformed[0]}, folder / "output"
+
+
+def write_transform(
+    rows: list[Row], types: dict[str, tf.DType], custom_config: dict[str, Any], output: Path
+) -> list[dict[str, Any]]:
+    """Write what Transform learns to a folder; return the transformed rows."""
     metadata = tft.DatasetMetadata.from_feature_spec({name: tf.io.VarLenFeature(kind) for name, kind in types.items()})
-    with (
-        beam.Pipeline(runner="FnApiRunner") as pipeline,
-        # Small batches: what is learnt must come from all of them.
-        tft_beam.Context(temp_dir=str(folder / "temp"), desired_batch_size=50),
-    ):
-        data = pipeline | beam.Create(rows)
-        (transformed, _), transform_fn = (data, metadata) | tft_beam.AnalyzeAndTransformDataset(
-            functools.partial(preprocessing_fn, custom_config={"features": json.dumps(records)})
-        )
-        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "output"))
-        _ = transformed | beam.combiners.ToList() | beam.Map(_write_json, folder / "rows.json")
-    outputs = json.loads((folder / "rows.json").read_text())
-    return {name: np.array([row[name] for row in outputs]) for name in outputs[0]}, folder / "output"
+    with tempfile.TemporaryDirectory() as temp:
+        with (
+            beam.Pipeline(runner="FnApiRunner") as pipeline,
+            # Small batches: what is learnt must come from all of them.
+            tft_beam.Context(temp_dir=temp, desired_batch_size=50),
+        ):
+            (transformed, _), transform_fn = (pipeline | beam.Create(rows), metadata) | (
+                tft_beam.AnalyzeAndTransformDataset(functools.partial(preprocessing_fn, custom_config=custom_config))
+            )
+            _ = transform_fn | tft_beam.WriteTransformFn(str(output))
+            _ = transformed | beam.combiners.ToList() | beam.Map(_write_json, Path(temp, "rows.json"))
+        return json.loads(Path(temp, "rows.json").read_text())
 
 
 def _write_json(rows: list[dict[str, Any]], path: Path) -> None:
