@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import random
 import shutil
 import signal
@@ -169,28 +168,27 @@ async def at_rate(
     }
 
 
-async def saturated(
-    server: Server, requests: list[bytes], connections: int, seconds: float = math.inf, total: float = math.inf
-) -> dict[str, Any]:
-    """Keep so many requests under way until the time is over or so many were answered."""
+async def saturated(server: Server, requests: list[bytes], connections: int, seconds: float) -> dict[str, Any]:
+    """Keep so many requests under way at all times."""
     started = time.perf_counter()
     failures: list[str] = []
-    sent = 0
 
-    async def client(session: aiohttp.ClientSession) -> None:
-        nonlocal sent
-        while sent < total and time.perf_counter() - started < seconds:
-            sent += 1
-            failures.append(await failed(session, server, requests[sent % len(requests)]))
+    async def client(session: aiohttp.ClientSession, offset: int) -> None:
+        number = offset
+        while time.perf_counter() - started < seconds:
+            failures.append(await failed(session, server, requests[number % len(requests)]))
+            number += connections
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
-        await asyncio.gather(*(client(session) for _ in range(connections)))
+        await asyncio.gather(*(client(session, offset) for offset in range(connections)))
     num_failed = sum(map(bool, failures))
     rate = (len(failures) - num_failed) / (time.perf_counter() - started)
     return {"connections": connections, "requests_per_second": round(rate, 1), "failed": num_failed}
 
 
-def while_swapping(server: Server, requests: list[bytes], total: int, root: Path, models: list[Path]) -> dict[str, Any]:
+def while_swapping(
+    server: Server, requests: list[bytes], rate: float, total: int, root: Path, models: list[Path]
+) -> dict[str, Any]:
     """Send so many requests while version after version is pushed, each as soon as the one before serves."""
     done = threading.Event()
     swaps = 0
@@ -206,11 +204,11 @@ def while_swapping(server: Server, requests: list[bytes], total: int, root: Path
     pushing = threading.Thread(target=swap)
     pushing.start()
     try:
-        found = asyncio.run(saturated(server, requests, connections=32, total=total))
+        found = asyncio.run(at_rate(server, requests, rate, total / rate, []))
     finally:
         done.set()
         pushing.join()
-    return {"requests": total, "swaps": swaps, **found}
+    return {"swaps": swaps, **found}
 
 
 def beside_kserve(
@@ -262,7 +260,7 @@ def main() -> None:
             ]
             steady = asyncio.run(at_rate(server, requests, options.rate, options.seconds, swaps))
             full = asyncio.run(saturated(server, requests, connections=32, seconds=min(options.seconds, 15)))
-            swapping = while_swapping(server, requests, options.swap_requests, root, models)
+            swapping = while_swapping(server, requests, options.rate, options.swap_requests, root, models)
         finally:
             exit_code = server.stop()
         beside: dict[str, Any] = {}
