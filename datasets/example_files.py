@@ -14,7 +14,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
 
 # Of a batch: whichever comes first. A row may have a text of 10 MB.
-_BATCH_ROWS = 8192
+_BATCH_ROWS = 32_768
 _BATCH_BYTES = 20_000_000
 # Records that are handed over at a time: enough to hide what each handing over costs.
 _READ_TOGETHER = 64
