@@ -7,10 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from settings.errors import ShortlistError
 
 _ATTEMPTS = 3
+# Not an interrupt: programs in the background may be started to ignore those.
+_WAKE = signal.SIGUSR1
 _log = logging.getLogger("shortlist")
 
 
@@ -32,26 +35,27 @@ def dead_workers_raise() -> Iterator[None]:
         yield
         return
     reasons: list[str] = []
-    earlier = threading.excepthook
+    earlier_hook = threading.excepthook
 
     def hook(caught: threading.ExceptHookArgs) -> None:
         if "Worker subprocess exited" not in str(caught.exc_value):
-            earlier(caught)
+            earlier_hook(caught)
         elif not reasons:
             reasons.append(str(caught.exc_value))
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it
+            signal.pthread_kill(threading.main_thread().ident or 0, _WAKE)
 
+    def wake(number: int, frame: Any) -> None:
+        raise WorkerDiedError(
+            f"Beam: {reasons[0]}. 137 is often too little memory: lower beam.workers, or take beam.runner: in-memory"
+        )
+
+    earlier_handler = signal.signal(_WAKE, wake)
     threading.excepthook = hook
     try:
         yield
-    except KeyboardInterrupt:
-        if not reasons:
-            raise
-        raise WorkerDiedError(
-            f"Beam: {reasons[0]}. 137 is often too little memory: lower beam.workers, or take beam.runner: in-memory"
-        ) from None
     finally:
-        threading.excepthook = earlier
+        threading.excepthook = earlier_hook
+        signal.signal(_WAKE, earlier_handler)
 
 
 def until_no_worker_dies(work: Callable[[], None]) -> None:

@@ -76,7 +76,9 @@ def _tool(name: str) -> Path:
         subprocess.run([sys.executable, "-m", "venv", str(TOOLS)], check=True)
     if not list(TOOLS.glob(f"lib/python*/site-packages/{name}-{TOOL_VERSIONS[name]}.dist-info")):
         requirement = f"{name}=={TOOL_VERSIONS[name]}"
-        subprocess.run([str(TOOLS / "bin" / "pip"), "install", "-q", requirement], check=True)
+        subprocess.run(
+            [str(TOOLS / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", requirement], check=True
+        )
     return TOOLS / "bin" / name
 
 
