@@ -31,7 +31,7 @@ def main() -> int:
     if STAMP.exists() and STAMP.read_text() == key:
         return 0
     started = time.monotonic()
-    print("shortlist: setting up .venv (0.9 GB to download, 3.7 GB on disk) ...", flush=True)
+    print("shortlist: setting up .venv (1 GB to download, 4 GB on disk) ...", flush=True)
     try:
         uv = _tool("uv")
         if not STAMP.exists():
