@@ -5,9 +5,10 @@ make bench-data DATA=data/ml-1m     # writes benchmarks/results/data_path.json
 Every way is ExampleGen, StatisticsGen, SchemaGen and Transform on the LocalDagRunner with the same features, each in a
 process of its own, imports left out. Stock's CsvExampleGen gets the rows already joined, without histories and counts,
 and with its own hash split; its Transform also writes statistics and the transformed rows, as it does unless told not
-to, while ours leaves those to Trainer and servable. Ours reads the release, joins it, splits it by time and computes
-counts and means. `ours` leaves out the lists of earlier items, which stock's rows do not have; `ours_with_lists` writes
-them as a run does by default: 50 items a row, and in eval and test all earlier ones, up to 5,000.
+to, while ours leaves those to Trainer and servable; and its StatisticsGen counts every text, ours by sketches. Ours
+reads the release, joins it, splits it by time and computes counts and means. `ours` leaves out the lists of earlier
+items, which stock's rows do not have; `ours_with_lists` writes them as a run does by default: 50 items a row, and in
+eval and test all earlier ones, up to 5,000.
 """
 
 from __future__ import annotations

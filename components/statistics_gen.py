@@ -33,8 +33,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         splits = json.loads(exec_properties["splits"])
         statistics.split_names = artifact_utils.encode_split_names(splits)
         statistics.span = examples.span
-        # Sketches, for every row has a query id of its own: the number of different values is exact up to 16,384, and
-        # counts of the most frequent ones up to 1,024 values, beyond that to a thousandth of all rows.
+        # Sketches: every row has a query id of its own, and to count a million of them took a third of the node's time.
         options = tfdv.StatsOptions(use_sketch_based_topk_uniques=True)
         with self._make_beam_pipeline() as pipeline:
             for split in splits:
@@ -59,6 +58,9 @@ class StatisticsGenSpec(ComponentSpec):
 
 class StatisticsGen(base_beam_component.BaseBeamComponent):
     """Counts and summarises every column of the events, split by split, as TFX's StatisticsGen does, but faster.
+
+    Of a column of texts with more than 1,024 different values, the counts of the most frequent ones are estimates, too
+    high by up to a thousandth of all rows; beyond 16,384, how many there are is one, too.
 
     Args:
       examples: from ExampleGen; its splits of items and users are passed over.

@@ -63,8 +63,9 @@ class _ReadFn(beam.DoFn):
         held: list[bytes] = []
         num_bytes = 0
         for part in records.batch(_READ_TOGETHER).prefetch(1).as_numpy_iterator():
-            held += part.tolist()
-            num_bytes += sum(map(len, held[-len(part) :]))
+            handed_over = part.tolist()
+            held += handed_over
+            num_bytes += sum(map(len, handed_over))
             if len(held) >= self._batch_rows or num_bytes >= _BATCH_BYTES:
                 yield decoder.DecodeBatch(held)
                 held, num_bytes = [], 0
