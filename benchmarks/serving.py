@@ -28,6 +28,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 
 from benchmarks.measurement import record
 from orchestration.recommendation import find_version
@@ -97,9 +98,9 @@ class Server:
             return int(json.load(answer)["model_version_status"][0]["version"])
 
     def resident_mib(self) -> float:
-        """Return the memory that the process holds now."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        """Return the memory that the process and those it started hold now; what several share is counted once."""
+        server = psutil.Process(self.process.pid)
+        return sum(one.memory_full_info().pss for one in (server, *server.children(recursive=True))) / 2**20
 
     def stop(self) -> int:
         """Stop it as an operator would; return its exit code."""

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving.catalogue_ranking import best_of, in_blocks
+from serving.graph_operations import gathered
 
 # What the index is judged by.
 K = 10
@@ -68,7 +69,7 @@ class ApproximateIndex(tf.Module):
             probed = tf.math.top_k(tf.matmul(query, self._centroids, transpose_b=True)[0], self.num_probed).indices
             lists = tf.ragged.range(tf.gather(self._starts, probed), tf.gather(self._starts, probed + 1))
             items = tf.gather(self._order, lists.flat_values)
-            scores = tf.matmul(query, tf.gather(self._vectors, items), transpose_b=True)
+            scores = tf.matmul(query, gathered(self._vectors, items), transpose_b=True)
             found, values = best_of(items[tf.newaxis], scores, seen[start:end], k, self._num_items)
             return {"items": found, "scores": values}
 

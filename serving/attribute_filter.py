@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from models.example_parser import lookup_table
 from models.training_data import SEPARATOR
-from serving.queries import without_empty
+from serving.graph_operations import row_ids, without_empty
 
 
 class AttributeFilter(tf.Module):
@@ -49,7 +49,7 @@ class AttributeFilter(tf.Module):
         attribute = self._attributes.lookup(asked.flat_values)
         starts, ends = tf.gather(self._starts, attribute), tf.gather(self._starts, attribute + 1)
         places = tf.ragged.range(starts, ends)
-        rows = tf.gather(asked.value_rowids(), places.value_rowids())
+        rows = tf.gather(row_ids(asked), row_ids(places))
         items = tf.cast(tf.gather(self._items, places.flat_values), tf.int64)
         found = tf.scatter_nd(tf.stack([rows, items], axis=1), tf.ones_like(items), tf.shape(scores, tf.int64))
         has_all = found == asked.row_lengths()[:, tf.newaxis]

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from serving.graph_operations import row_ids
+
 _REMOVED = float("-inf")
 # Items whose highest score stands for them in a first pass; and how many more items than the second pass reads there
 # must be for two passes to be worth it.
@@ -31,7 +33,7 @@ def without_seen(scores: tf.Tensor, seen: tf.RaggedTensor) -> tf.Tensor:
     finite = tf.cond(
         tf.reduce_all(finite), lambda: scores, lambda: tf.where(finite, scores, tf.fill(tf.shape(scores), _REMOVED))
     )
-    places = tf.stack([seen.value_rowids(), tf.cast(seen.flat_values, tf.int64)], axis=1)
+    places = tf.stack([row_ids(seen), tf.cast(seen.flat_values, tf.int64)], axis=1)
     places = tf.boolean_mask(places, places[:, 1] < tf.shape(scores, tf.int64)[1])
     return tf.tensor_scatter_nd_update(finite, places, tf.fill([tf.shape(places)[0]], _REMOVED))
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from models.feature_space import CATALOGUE_INDEX
 from models.training_data import Rows
+from serving.graph_operations import gathered
 
 _DIMENSIONS = 32
 
@@ -31,7 +32,7 @@ class ItemSimilarity(tf.Module):
     def unit(self, items: tf.Tensor) -> tf.Tensor:
         """Return vectors of length 1, or 0 for items outside the catalogue, float32 `(..., dim)`."""
         inside = tf.minimum(items, tf.cast(tf.shape(self._vectors)[0] - 1, items.dtype))
-        return tf.gather(self._vectors, inside) * tf.gather(self._inverse_lengths, items)[..., tf.newaxis]
+        return gathered(self._vectors, inside) * gathered(self._inverse_lengths, items)[..., tf.newaxis]
 
     def of_catalogue(self, liked: tf.RaggedTensor) -> tf.Tensor:
         """Return each row's mean similarity of every item to the row's items, float32 `(batch_size, num_items)`.

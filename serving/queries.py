@@ -13,6 +13,7 @@ from datasets.columns import HISTORY, SEEN, USER_EVENT_COUNT, USER_ID
 from models.example_parser import ExampleParser, lookup_table, scalar
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.training_data import Users
+from serving.graph_operations import kept, only, rows_or_nothing, up_to, without_empty
 
 Features = dict[str, tf.Tensor]
 # Events that tell what a user likes now: the newest.
@@ -99,16 +100,37 @@ class QueryReader(tf.Module):
         num_rows = tf.reduce_max([tf.shape(user_id)[0], tf.shape(history)[0], tf.shape(context)[0]])
         user_id, history, context = (up_to(num_rows, values) for values in (user_id, history, context))
         user = self._positions.lookup(user_id)
+        stored = self._stored(user)
+        nothing_new = tf.reduce_all(stored.known) & tf.reduce_all(history == b"") & tf.reduce_all(context == b"")
+        # Most requests: a known user and nothing else. Two operations of three are needed for the others alone.
+        parts = tf.cond(
+            nothing_new, lambda: stored.parts, lambda: self._joined(stored, user, user_id, history, context).parts
+        )
+        return Queries(*parts)
+
+    def _stored(self, user: tf.Tensor) -> Queries:
+        """Return what is stored of users, by position; zeros of those who are unknown."""
+        starts = tf.gather(self._seen_starts, user)
+        places = tf.ragged.range(starts, tf.gather(self._seen_starts, user + 1))
+        seen = places.with_flat_values(tf.cast(tf.gather(self._seen, places.flat_values), tf.int64))
         known = user < self._num_users
+        features = {field.name: _loaded(tf.gather(self._state[field.name], user)) for field in self._fields}
+        features[CATALOGUE_INDEX] = tf.fill(tf.shape(user), tf.constant(self._parser.num_items, tf.int64))
+        return Queries(features, known, known, seen.row_lengths(), seen, seen[:, -RECENT_EVENTS:])
+
+    def _joined(
+        self, stored: Queries, user: tf.Tensor, user_id: tf.Tensor, history: tf.Tensor, context: tf.Tensor
+    ) -> Queries:
+        """Return what is stored together with what the request says."""
+        num_rows = tf.size(user)
         raw = self._parser.parse(context, **{USER_ID: tf.string, HISTORY: tf.string, SEEN: tf.string})
         of_fields = {field.source or field.name for field in self._fields} | {HISTORY, USER_EVENT_COUNT}
         told = {name: _has_value(raw[name], num_rows) for name in sorted(of_fields & raw.keys())}
-        stored_seen = self._seen_by(user)
-        stored_events = tf.where(told[HISTORY], tf.zeros_like(user), stored_seen.row_lengths())
         items = tf.concat([tf.RaggedTensor.from_sparse(raw[HISTORY]), without_empty(history)], axis=1)
         positions = items.with_flat_values(self._parser.positions(items.flat_values))
-        positions = _only(positions, positions.flat_values < self._parser.num_items)
-        num_events = stored_events + positions.row_lengths()
+        positions = only(positions, positions.flat_values < self._parser.num_items)
+        before = rows_or_nothing(~told[HISTORY], stored.seen)
+        num_events = before.row_lengths() + positions.row_lengths()
 
         named = tf.where(user_id != b"", user_id, scalar(raw[USER_ID], ""))
         raw[HISTORY], raw[USER_ID] = items.to_sparse(), tf.sparse.from_dense(named[:, tf.newaxis])
@@ -116,43 +138,26 @@ class QueryReader(tf.Module):
             told[USER_EVENT_COUNT] |= items.row_lengths() > 0
             raw[USER_EVENT_COUNT] = _or_else(raw[USER_EVENT_COUNT], num_events)
         fresh = self._parser.features(raw)
-        features = {
-            field.name: self._merged(field.name, field.source or field.name, fresh[field.name], user, known, told)
-            for field in self._fields
-        }
-        features[CATALOGUE_INDEX] = tf.fill([num_rows], tf.constant(self._parser.num_items, tf.int64))
+        features = {CATALOGUE_INDEX: stored.features[CATALOGUE_INDEX]}
+        for field in self._fields:
+            column = field.source or field.name
+            use_fresh = ~stored.known | told.get(column, tf.zeros_like(stored.known))
+            features[field.name] = _merged(column, fresh[field.name], stored.features[field.name], use_fresh)
         seen_now = tf.RaggedTensor.from_sparse(raw[SEEN])
         seen_now = seen_now.with_flat_values(self._parser.positions(seen_now.flat_values))
         return Queries(
             features=features,
-            known=known,
-            described=known | (items.row_lengths() > 0) | (context != b""),
+            known=stored.known,
+            described=stored.known | (items.row_lengths() > 0) | (context != b""),
             num_events=num_events,
-            seen=tf.concat([stored_seen, seen_now, positions], axis=1),
-            recent=tf.concat([rows_or_nothing(~told[HISTORY], stored_seen), positions], axis=1)[:, -RECENT_EVENTS:],
+            seen=tf.concat([stored.seen, seen_now, positions], axis=1),
+            recent=tf.concat([before, positions], axis=1)[:, -RECENT_EVENTS:],
         )
 
     def user_ids(self) -> tf.Tensor:
         """Return the ids of all stored users, string `(num_users,)`, in no order."""
         keys, positions = self._positions.export()
         return tf.gather(keys, tf.where(positions < self._num_users)[:, 0])
-
-    def _merged(
-        self, name: str, column: str, fresh: tf.Tensor, user: tf.Tensor, known: tf.Tensor, told: dict[str, tf.Tensor]
-    ) -> tf.Tensor:
-        """Return a field as the request has it, or as it is stored."""
-        stored = _loaded(tf.gather(self._state[name], user))
-        if column == HISTORY and fresh.shape.rank == 2:
-            stored = _appended(stored, fresh)
-        use_fresh = ~known | told.get(column, tf.zeros_like(known))
-        return tf.where(tf.reshape(use_fresh, [-1] + [1] * (fresh.shape.rank - 1)), fresh, stored)
-
-    def _seen_by(self, users: tf.Tensor) -> tf.RaggedTensor:
-        """Return the catalogue positions that each user has seen, int64, ragged `(num_rows, None)`."""
-        starts = tf.gather(self._seen_starts, users)
-        lengths = tf.gather(self._seen_starts, users + 1) - starts
-        places = tf.ragged.range(starts, starts + lengths)
-        return places.with_flat_values(tf.cast(tf.gather(self._seen, places.flat_values), tf.int64))
 
 
 class _Traced:
@@ -163,32 +168,17 @@ class _Traced:
         self.function = tf.function(function, input_signature=[*specs, specs[0]], autograph=False)
 
 
-def up_to(num_rows: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Return string rows followed by empty ones, `num_rows` in all.
-
-    Example:
-      >>> up_to(tf.constant(2), tf.constant([["a"]])).numpy().tolist()
-      [[b'a'], [b'']]
-    """
-    missing = tf.maximum(num_rows - tf.shape(values)[0], 0)
-    padded = tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1), constant_values="")
-    return padded[:num_rows]
-
-
-def without_empty(ids: tf.Tensor) -> tf.RaggedTensor:
-    """Return the ids of each row that are not empty, string, ragged `(batch_size, None)`.
-
-    Example:
-      >>> without_empty(tf.constant([["a", ""], ["", ""]])).to_list()
-      [[b'a'], []]
-    """
-    return _kept(ids, ids != b"")
+def _merged(column: str, fresh: tf.Tensor, stored: tf.Tensor, use_fresh: tf.Tensor) -> tf.Tensor:
+    """Return a field as the request has it, or as it is stored; a request's history follows the stored one."""
+    if column == HISTORY and fresh.shape.rank == 2:
+        stored = _appended(stored, fresh)
+    return tf.where(tf.reshape(use_fresh, [-1] + [1] * (fresh.shape.rank - 1)), fresh, stored)
 
 
 def _appended(stored: tf.Tensor, fresh: tf.Tensor) -> tf.Tensor:
     """Return two sequences of ids as one, the newest kept and padding in front, int64 `(batch_size, length)`."""
     both = tf.reverse(tf.concat([stored, fresh], axis=1), [1])
-    newest_first = _kept(both, both > 0)
+    newest_first = kept(both, both > 0)
     return tf.reverse(newest_first.to_tensor(shape=[None, stored.shape[1]]), [1])
 
 
@@ -204,31 +194,6 @@ def _or_else(column: tf.SparseTensor, values: tf.Tensor) -> tf.SparseTensor:
     first = tf.where(told, scalar(column, 0), tf.cast(values, column.dtype))
     rows = tf.range(tf.size(values, tf.int64))
     return tf.SparseTensor(tf.stack([rows, tf.zeros_like(rows)], axis=1), first, [tf.size(rows, tf.int64), 1])
-
-
-def rows_or_nothing(keep: tf.Tensor, values: tf.RaggedTensor) -> tf.RaggedTensor:
-    """Return the rows where `keep`, bool `(batch_size,)`, is True, and empty ones elsewhere.
-
-    Example:
-      >>> rows_or_nothing(tf.constant([False, True]), tf.ragged.constant([[1, 2], [3]])).to_list()
-      [[], [3]]
-    """
-    return _only(values, tf.gather(keep, values.value_rowids()))
-
-
-# TensorFlow's own ragged masks check what is known here, with many times as many operations to trace and to load.
-def _kept(values: tf.Tensor, keep: tf.Tensor) -> tf.RaggedTensor:
-    """Return of each row of a matrix the values to keep."""
-    lengths = tf.reduce_sum(tf.cast(keep, tf.int64), axis=1)
-    return tf.RaggedTensor.from_row_lengths(tf.gather_nd(values, tf.where(keep)), lengths, validate=False)
-
-
-def _only(values: tf.RaggedTensor, keep: tf.Tensor) -> tf.RaggedTensor:
-    """Return of each row the values to keep; `keep` is as long as the flat values."""
-    places = tf.where(keep)[:, 0]
-    rows = tf.gather(values.value_rowids(), places)
-    flat = tf.gather(values.flat_values, places)
-    return tf.RaggedTensor.from_value_rowids(flat, rows, nrows=values.nrows(), validate=False)
 
 
 def _with_nobody(values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.registry import Task
 from models.training_data import Arrays, Rows
 from serving.catalogue_ranking import in_blocks
+from serving.graph_operations import gathered
 
 Features = dict[str, tf.Tensor]
 # Query-item pairs that a ranking or rating model is given at a time.
@@ -79,7 +80,7 @@ class RetrievalScorer(tf.Module):
     def of_items(self, features: Features, items: tf.Tensor) -> tf.Tensor:
         """Return `score_pairs` of each row's query, repeated, with the items' vectors."""
         queries = tf.repeat(self.encode_query(features), tf.shape(items)[1], axis=0)
-        scores = self._model.it.score_pairs(queries, tf.gather(self.candidates, tf.reshape(items, [-1])))
+        scores = self._model.it.score_pairs(queries, gathered(self.candidates, tf.reshape(items, [-1])))
         return tf.reshape(scores, tf.shape(items))
 
     def encode_query(self, features: Features) -> tf.Tensor:
@@ -140,7 +141,7 @@ class PairScorer(tf.Module):
     def of_items(self, features: Features, items: tf.Tensor) -> tf.Tensor:
         """Return probability or rating of each row's query fields, repeated, with the items' fields."""
         left = {name: tf.repeat(features[name], tf.shape(items)[1], axis=0) for name in self._query}
-        right = {name: tf.gather(values, tf.reshape(items, [-1])) for name, values in self._items.items()}
+        right = {name: gathered(values, tf.reshape(items, [-1])) for name, values in self._items.items()}
         return tf.reshape(self.of_rows(left | right), tf.shape(items))
 
 

@@ -21,8 +21,9 @@ from serving.approximate_index import ApproximateIndex
 from serving.attribute_filter import AttributeFilter
 from serving.catalogue_ranking import all_finite, best, in_blocks, rank_of, spread
 from serving.cold_start import RUNGS, ColdStartLadder
+from serving.graph_operations import rows_or_nothing, up_to, without_empty
 from serving.item_similarity import ItemSimilarity, vectors_from_users
-from serving.queries import QueryReader, rows_or_nothing, up_to, without_empty
+from serving.queries import QueryReader
 from serving.scoring import RetrievalScorer, make_scorer
 from serving.stages import Stages
 from settings.evaluation import LIST_LENGTH
@@ -199,9 +200,15 @@ class Servable(tf.Module):
         """Return the best items for each query."""
         queries = self._queries.read(user_id, history, context)
         num_rows = tf.size(queries.known)
-        wanted, excluded = up_to(num_rows, filter), without_empty(up_to(num_rows, exclude))
-        excluded = excluded.with_flat_values(self._parser.positions(excluded.flat_values))
-        queries = dataclasses.replace(queries, seen=tf.concat([queries.seen, excluded], axis=1))
+        wanted = up_to(num_rows, filter)
+
+        def with_excluded() -> tf.RaggedTensor:
+            excluded = without_empty(up_to(num_rows, exclude))
+            excluded = excluded.with_flat_values(self._parser.positions(excluded.flat_values))
+            return tf.concat([queries.seen, excluded], axis=1)
+
+        removed = tf.cond(tf.size(exclude) > 0, with_excluded, lambda: queries.seen)
+        queries = dataclasses.replace(queries, seen=removed)
 
         def recommended(start: tf.Tensor, end: tf.Tensor) -> Tensors:
             items, values = self._stages.lists(queries.rows(start, end), wanted[start:end], k)

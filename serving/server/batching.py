@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
-from serving.loaded_model import Arrays
-from serving.server.served_model import ServedModel
-from settings.errors import ShortlistError
+from serving.server.model_process import Arrays, ModelProcess, UnavailableError
 
 MAX_ROWS = 64
 # One value a user, and lists of any length.
 _ROWS, _LISTS = ("user_id", "context"), ("history", "exclude", "filter")
 
 
-class OverloadedError(ShortlistError):
+class OverloadedError(UnavailableError):
     """More requests wait than may."""
 
 
@@ -27,7 +24,7 @@ class _Waiting:
     inputs: Arrays
     num_rows: int
     k: int
-    future: asyncio.Future[tuple[ServedModel, Arrays]]
+    future: asyncio.Future[tuple[ModelProcess, Arrays]]
 
 
 class RecommendBatcher:
@@ -38,21 +35,16 @@ class RecommendBatcher:
 
     Args:
       current: returns the version to ask; all rows of a batch are answered by one.
-      executor: runs the model.
-      num_workers: calls of the model at a time.
       max_waiting: requests that may wait.
     """
 
-    def __init__(
-        self, current: Callable[[], ServedModel], executor: Executor, num_workers: int = 1, max_waiting: int = 512
-    ) -> None:
+    def __init__(self, current: Callable[[], ModelProcess], max_waiting: int = 512) -> None:
         self._current = current
-        self._executor = executor
-        self._idle = num_workers
         self._max_waiting = max_waiting
         self._waiting: list[_Waiting] = []
+        self._draining: asyncio.Task[None] | None = None
 
-    async def ask(self, inputs: Arrays) -> tuple[ServedModel, Arrays]:
+    async def ask(self, inputs: Arrays) -> tuple[ModelProcess, Arrays]:
         """Return the version that answered, and its outputs.
 
         Raises:
@@ -63,10 +55,8 @@ class RecommendBatcher:
         num_rows = max((len(inputs[name]) for name in (*_ROWS, *_LISTS) if name in inputs), default=0)
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(inputs, num_rows, int(inputs.get("k", 10)), future))
-        if self._idle:
-            self._idle -= 1
-            task = asyncio.ensure_future(self._drain())
-            future.add_done_callback(lambda _: task)  # kept until then
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
         return await future
 
     async def _drain(self) -> None:
@@ -75,11 +65,11 @@ class RecommendBatcher:
                 batch = self._next_batch()
                 served = self._current()
                 try:
-                    outputs = await self._call(served, merged(batch))
+                    outputs = await served.ask("recommend", **merged(batch))
                 except Exception:
                     # One of them is at fault, and that concerns nobody else.
                     for waiting in batch:
-                        await self._answer_alone(served, waiting)
+                        await self._answer_alone(waiting)
                     continue
                 start = 0
                 for waiting in batch:
@@ -88,20 +78,18 @@ class RecommendBatcher:
                     if not waiting.future.done():
                         waiting.future.set_result((served, _part(outputs, rows, waiting.k)))
         finally:
-            self._idle += 1
+            self._draining = None
 
-    async def _answer_alone(self, served: ServedModel, waiting: _Waiting) -> None:
+    async def _answer_alone(self, waiting: _Waiting) -> None:
+        served = self._current()
         try:
-            answer = served, await self._call(served, waiting.inputs)
+            answer = served, await served.ask("recommend", **waiting.inputs)
         except Exception as error:
             if not waiting.future.done():
                 waiting.future.set_exception(error)
         else:
             if not waiting.future.done():
                 waiting.future.set_result(answer)
-
-    async def _call(self, served: ServedModel, inputs: Arrays) -> Arrays:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, _asked, served, inputs)
 
     def _next_batch(self) -> list[_Waiting]:
         batch = [self._waiting.pop(0)]
@@ -132,10 +120,6 @@ def merged(batch: list[_Waiting]) -> Arrays:
     if len(inputs) == 1:
         inputs["user_id"] = np.full(num_rows, b"", object)
     return inputs
-
-
-def _asked(served: ServedModel, inputs: Arrays) -> Arrays:
-    return served.model.ask("recommend", **inputs)
 
 
 def _part(outputs: Arrays, rows: slice, k: int) -> Arrays:

@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
 
 from serving.server.batching import OverloadedError
 from serving.server.metadata import model_metadata, model_status
+from serving.server.model_process import UnavailableError
 from serving.server.predictor import NotFoundError, Predictor
 from serving.server.tensors import inputs_of_protos
 from settings.errors import RequestError
@@ -91,6 +92,8 @@ class _explained:  # noqa: N801 - used as a function
             await self._context.abort(grpc.StatusCode.NOT_FOUND, str(error))
         if isinstance(error, OverloadedError):
             await self._context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        if isinstance(error, UnavailableError):
+            await self._context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         if isinstance(error, RequestError):
             await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         _log.error("A gRPC call failed", exc_info=error)

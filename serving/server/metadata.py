@@ -7,10 +7,10 @@ from typing import Any
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from serving.server.served_model import ServedModel
+from serving.server.model_process import ModelProcess
 
 
-def model_status(served: ServedModel) -> Any:
+def model_status(served: ModelProcess) -> Any:
     """Return the `GetModelStatusResponse` of the version in memory."""
     response = get_model_status_pb2.GetModelStatusResponse()
     version = response.model_version_status.add(
@@ -20,9 +20,9 @@ def model_status(served: ServedModel) -> Any:
     return response
 
 
-def model_metadata(served: ServedModel, name: str) -> Any:
+def model_metadata(served: ModelProcess, name: str) -> Any:
     """Return the `GetModelMetadataResponse` with the signatures of the version in memory."""
-    graph = saved_model_pb2.SavedModel.FromString((served.model.model_dir / "saved_model.pb").read_bytes())
+    graph = saved_model_pb2.SavedModel.FromString((served.path / "saved_model.pb").read_bytes())
     signatures = get_model_metadata_pb2.SignatureDefMap()
     for key, definition in graph.meta_graphs[0].signature_def.items():
         if not key.startswith("__"):

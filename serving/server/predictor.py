@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
-from serving.loaded_model import Arrays
 from serving.server.batching import OverloadedError, RecommendBatcher
 from serving.server.metrics import ServerMetrics
+from serving.server.model_process import Arrays, ModelProcess, UnavailableError
+from serving.server.model_watcher import ModelWatcher
 from serving.server.request_log import RequestLog
-from serving.server.served_model import ModelWatcher, ServedModel
-from serving.server.tensors import Specs
 from settings.errors import RequestError, ShortlistError
+
+if TYPE_CHECKING:
+    from serving.server.tensors import Specs
 
 
 class NotFoundError(RequestError):
@@ -49,7 +49,6 @@ class Predictor:
       limits: what a request may ask for.
       metrics: counts.
       log: of requests; None: none is kept.
-      num_workers: calls of the model at a time.
     """
 
     def __init__(
@@ -59,18 +58,16 @@ class Predictor:
         limits: Limits,
         metrics: ServerMetrics,
         log: RequestLog | None = None,
-        num_workers: int = 1,
     ) -> None:
         self.name = name
         self.watcher = watcher
         self.limits = limits
         self.metrics = metrics
         self._log = log
-        self._executor = ThreadPoolExecutor(num_workers, thread_name_prefix="model")
-        self._batcher = RecommendBatcher(self.served, self._executor, num_workers, limits.max_waiting)
+        self._batcher = RecommendBatcher(self.served, limits.max_waiting)
         self._under_way = 0
 
-    def served(self, version: int | None = None, name: str | None = None) -> ServedModel:
+    def served(self, version: int | None = None, name: str | None = None) -> ModelProcess:
         """Return the version in memory.
 
         Raises:
@@ -88,16 +85,16 @@ class Predictor:
         self,
         protocol: str,
         signature: str,
-        read: Callable[[Specs, Arrays], Arrays],
+        read: Callable[[Specs, Collection[str]], Arrays],
         version: int | None = None,
         name: str | None = None,
-    ) -> tuple[ServedModel, Arrays]:
+    ) -> tuple[ModelProcess, Arrays]:
         """Return the version that answered, and its outputs.
 
         Args:
           protocol: `rest` or `grpc`, for the metrics.
           signature: what is asked.
-          read: makes the inputs, given the signature's specs and defaults.
+          read: makes the inputs, given the signature's specs and the names of those that may be left out.
           version: None: the newest.
           name: of the model; None: the one there is.
 
@@ -108,13 +105,11 @@ class Predictor:
         started, code, counted = time.perf_counter(), "error", "unknown"
         try:
             served = self.served(version, name)
-            specs = served.model.inputs.get(signature)
+            specs = served.inputs.get(signature)
             if specs is None:
-                raise RequestError(
-                    f"signature {signature!r}: is unknown. Expected one of {sorted(served.model.inputs)}"
-                )
+                raise RequestError(f"signature {signature!r}: is unknown. Expected one of {sorted(served.inputs)}")
             counted = signature
-            inputs = read(specs, served.model.defaults.get(signature, {}))
+            inputs = read(specs, served.optional.get(signature, ()))
             self._check(inputs, served)
             answer = await self._answer(served, signature, inputs, pinned=version is not None)
             if signature == "recommend":
@@ -124,15 +119,11 @@ class Predictor:
                     self._log.write(answer[0].number, inputs, answer[1])
             code = "ok"
             return answer
-        except tf.errors.InvalidArgumentError as error:
+        except UnavailableError as error:
+            code = "overloaded" if isinstance(error, OverloadedError) else "unavailable"
+            raise
+        except ShortlistError:
             code = "refused"
-            # The last line; those before it tell of the graph.
-            found = str(error.message).strip().rpartition("\n")[2].partition(" [Op:")[0]
-            raise RequestError(
-                f"inputs: the model cannot read them ({found}). Expected serialized tf.Examples"
-            ) from None
-        except ShortlistError as error:
-            code = "overloaded" if isinstance(error, OverloadedError) else "refused"
             raise
         finally:
             self.metrics.requests.labels(protocol, counted, code).inc()
@@ -142,25 +133,23 @@ class Predictor:
         """Wait for what is under way."""
         while self._under_way:
             await asyncio.sleep(0.01)
-        self._executor.shutdown()
         if self._log:
             self._log.close()
 
     async def _answer(
-        self, served: ServedModel, signature: str, inputs: Arrays, pinned: bool
-    ) -> tuple[ServedModel, Arrays]:
+        self, served: ModelProcess, signature: str, inputs: Arrays, pinned: bool
+    ) -> tuple[ModelProcess, Arrays]:
         if self._under_way >= self.limits.max_waiting:
             raise OverloadedError(f"{self.limits.max_waiting} requests are under way. Try again in a second")
         self._under_way += 1
         try:
             if signature == "recommend" and not pinned:
                 return await self._batcher.ask(inputs)
-            loop = asyncio.get_running_loop()
-            return served, await loop.run_in_executor(self._executor, lambda: served.model.ask(signature, **inputs))
+            return served, await served.ask(signature, **inputs)
         finally:
             self._under_way -= 1
 
-    def _check(self, inputs: Arrays, served: ServedModel) -> None:
+    def _check(self, inputs: Arrays, served: ModelProcess) -> None:
         """Refuse what would take the memory of many requests."""
         for name, values in inputs.items():
             if values.ndim and len(values) > self.limits.max_rows:
@@ -169,6 +158,6 @@ class Predictor:
                 raise RequestError(
                     f"{name}: has a list of {values.shape[1]}. Expected at most {self.limits.max_list_length}"
                 )
-        size = served.model.catalogue_size
+        size = served.catalogue_size
         if "k" in inputs and not 1 <= int(inputs["k"]) <= (size or int(inputs["k"])):
             raise RequestError(f"k: expected 1 to {size}, the number of items. Received: {int(inputs['k'])}")

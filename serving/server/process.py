@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import importlib
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-import tensorflow as tf
 from aiohttp import web
 
-from serving.server.grpc_api import add_services
 from serving.server.metrics import ServerMetrics
+from serving.server.model_watcher import ModelWatcher
 from serving.server.predictor import Limits, Predictor
 from serving.server.request_log import RequestLog
-from serving.server.rest import READY, make_app
-from serving.server.served_model import ModelWatcher
 from settings.errors import ShortlistError
 
 # Load balancers need as long to see that the server is not ready any more.
@@ -72,15 +68,14 @@ async def serve(options: ServerOptions, started: Callable[[Address], None], stop
     Raises:
       ShortlistError: there is no good version, or a port is taken.
     """
-    # A request is many small operations one after the other: handing them between threads costs more than it brings.
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    # While a version is loaded, a request must not wait for the interpreter as long as it usually may.
-    sys.setswitchinterval(0.0005)
-    # What is there for good is passed over when an old version is cleared away, for nothing is answered meanwhile.
-    gc.freeze()
     metrics = ServerMetrics()
     watcher = ModelWatcher(options.root, metrics.version.set, lambda number, reason: metrics.refused.inc())
-    watcher.start()
+    starting = asyncio.create_task(watcher.start())
+    # Both protocols need TensorFlow's types, whose import takes as long as that of the process with the version.
+    await asyncio.to_thread(importlib.import_module, "serving.server.grpc_api")
+    from serving.server.rest import READY, make_app
+
+    await starting
     log = RequestLog(options.log_folder, options.log_share) if options.log_folder else None
     predictor = Predictor(options.name, watcher, options.limits, metrics, log)
     app = make_app(predictor)
@@ -117,10 +112,12 @@ async def serve(options: ServerOptions, started: Callable[[Address], None], stop
             await grpc_server.stop(STOP_SECONDS)
         await runner.cleanup()
         await predictor.close()
-        watcher.stop()
+        await watcher.stop()
 
 
 async def _start_grpc(options: ServerOptions, predictor: Predictor) -> tuple[grpc.aio.Server, int]:
+    from serving.server.grpc_api import add_services
+
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", options.limits.max_body_bytes)])
     add_services(server, predictor)
     try:

@@ -10,8 +10,8 @@ import orjson
 from aiohttp import web
 from google.protobuf import json_format
 
-from serving.server.batching import OverloadedError
 from serving.server.metadata import model_metadata, model_status
+from serving.server.model_process import UnavailableError
 from serving.server.predictor import NotFoundError, Predictor
 from serving.server.tensors import inputs_of_json, json_of_outputs
 from settings.errors import RequestError
@@ -93,8 +93,8 @@ async def _models(request: web.Request) -> web.Response:
         {
             "name": predictor.name,
             "version": served.number,
-            "catalogue_size": served.model.catalogue_size,
-            "signatures": sorted(served.model.inputs),
+            "catalogue_size": served.catalogue_size,
+            "signatures": sorted(served.inputs),
             "refused": refused,
         }
     )
@@ -110,7 +110,7 @@ async def _alive(request: web.Request) -> web.Response:
 
 
 async def _ready(request: web.Request) -> web.Response:
-    ready = request.app[READY][0] and request.app[PREDICTOR].watcher.current is not None
+    ready = request.app[READY][0] and request.app[PREDICTOR].watcher.ready
     return web.Response(text="ready\n" if ready else "not ready\n", status=200 if ready else 503)
 
 
@@ -125,7 +125,7 @@ async def _explained(request: web.Request, handler: Any) -> web.StreamResponse:
     """Answer every error in words, as `{"error": ...}`, and never with a trace."""
     try:
         return await handler(request)
-    except OverloadedError as error:
+    except UnavailableError as error:
         return _json({"error": str(error)}, 503, {"Retry-After": "1"})
     except NotFoundError as error:
         return _json({"error": str(error)}, 404)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ Specs = Mapping[str, tf.TensorSpec]
 MAX_VALUES = 1_000_000
 
 
-def inputs_of_json(body: Any, specs: Specs, optional: Mapping[str, Any]) -> tuple[Arrays, bool]:
+def inputs_of_json(body: Any, specs: Specs, optional: Collection[str]) -> tuple[Arrays, bool]:
     """Return the inputs of a predict request, and whether they came as rows (`instances`).
 
     Args:
@@ -86,7 +86,7 @@ def json_of_outputs(outputs: Arrays, by_row: bool) -> dict[str, Any]:
     return {"predictions": rows}
 
 
-def inputs_of_protos(protos: Mapping[str, Any], specs: Specs, optional: Mapping[str, Any]) -> Arrays:
+def inputs_of_protos(protos: Mapping[str, Any], specs: Specs, optional: Collection[str]) -> Arrays:
     """Return the inputs of a gRPC predict request.
 
     Raises:
@@ -134,7 +134,7 @@ def _check_size(place: str, shape: Sequence[int]) -> None:
         raise RequestError(f"{place}: would be {size} values. Expected at most {MAX_VALUES} with all gaps filled up")
 
 
-def _check_names(place: str, given: Any, specs: Specs, optional: Mapping[str, Any]) -> None:
+def _check_names(place: str, given: Any, specs: Specs, optional: Collection[str]) -> None:
     unknown = sorted(set(given) - set(specs))
     if unknown:
         raise RequestError(f"{place}.{unknown[0]}: is no input of this signature. Expected {_names(specs)}")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ class Echo:
     def __init__(self) -> None:
         self.calls: list[int] = []
 
-    def ask(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+    async def ask(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         users, histories = inputs["user_id"], inputs.get("history")
         self.calls.append(len(users))
         if b"bad" in users:
@@ -35,9 +33,8 @@ def answers(requests: list[dict[str, Any]], max_waiting: int = 100) -> tuple[lis
     model = Echo()
 
     async def ask_all() -> list[Any]:
-        with ThreadPoolExecutor(1) as executor:
-            batcher = RecommendBatcher(lambda: SimpleNamespace(model=model), executor, 1, max_waiting)  # type: ignore[arg-type, return-value]
-            return await asyncio.gather(*(batcher.ask(request) for request in requests), return_exceptions=True)
+        batcher = RecommendBatcher(lambda: model, max_waiting)  # type: ignore[arg-type, return-value]
+        return await asyncio.gather(*(batcher.ask(request) for request in requests), return_exceptions=True)
 
     return asyncio.run(ask_all()), model.calls
 

@@ -19,9 +19,9 @@ from serving import version_store
 from serving.loaded_model import LoadedModel
 from serving.servable import Servable, save
 from serving.server.metrics import ServerMetrics
+from serving.server.model_watcher import ModelWatcher
 from serving.server.predictor import Limits, Predictor
 from serving.server.rest import make_app
-from serving.server.served_model import ModelWatcher
 from settings.serving import ServingSettings
 from settings.training import TrainingSettings
 from tests.models.toy_data import COLD_ITEM, NUM_ITEMS, example, item_columns, loaded, user_columns, world
@@ -106,7 +106,7 @@ def test_the_eval_split_replayed_through_the_server_gets_the_answers_of_the_eval
 
     async def replayed() -> list[Any]:
         watcher = ModelWatcher(tmp_path / "films")
-        watcher.start()
+        await watcher.start()
         predictor = Predictor("films", watcher, Limits(), ServerMetrics())
         requests = (
             {"signature_name": "recommend", "inputs": {"context": encoded, "k": CATALOGUE_SIZE}},
@@ -115,7 +115,7 @@ def test_the_eval_split_replayed_through_the_server_gets_the_answers_of_the_eval
         async with TestClient(TestServer(make_app(predictor))) as client:
             answers = [await (await client.post("/v1/models/films:predict", json=body)).json() for body in requests]
         await predictor.close()
-        watcher.stop()
+        await watcher.stop()
         return [answer["outputs"] for answer in answers]
 
     lists, scores = asyncio.run(replayed())

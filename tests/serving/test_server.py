@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -31,7 +32,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving import version_store
-from serving.server.served_model import ModelWatcher
+from serving.server.model_watcher import ModelWatcher
 from settings.errors import ShortlistError
 from tests.serving.tiny_servable import save
 
@@ -341,7 +342,7 @@ def test_a_version_of_another_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ShortlistError, match=r"has no version that can be served .*`recommend` does not answer with rung"
     ):
-        watcher.start()
+        asyncio.run(watcher.start())
     assert strange.number in watcher.refused
 
 
