@@ -30,7 +30,7 @@ class ColdStartLadder(tf.Module):
       popularity: float32 `(num_segments, num_items)`; `settings.popularity_segment` names the field of the row, and
         without it there is one.
       similarity: of items.
-      of_catalogue: the model's scores, `Scorer.of_catalogue`.
+      of_catalogue: the model's scores of every item, float32 `(batch_size, num_items)`.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ColdStartLadder(tf.Module):
         settings: ServingSettings,
         popularity: np.ndarray,
         similarity: ItemSimilarity,
-        of_catalogue: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+        of_catalogue: Callable[[Queries], tf.Tensor],
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -71,4 +71,4 @@ class ColdStartLadder(tf.Module):
             return tf.cond(tf.reduce_any(on_rung), mixed, lambda: scores)
 
         scores = put(_SIMILAR_ITEMS, lambda: self._similarity.of_catalogue(queries.recent), scores)
-        return put(MODEL, lambda: self._of_catalogue(queries.features), scores)
+        return put(MODEL, lambda: self._of_catalogue(queries), scores)

@@ -14,6 +14,7 @@ from models.example_parser import ExampleParser, lookup_table, scalar
 from models.feature_space import CATALOGUE_INDEX, FeatureSpace
 from models.training_data import Users
 from serving.graph_operations import kept, only, rows_or_nothing, up_to, without_empty
+from serving.scoring import RetrievalScorer
 
 Features = dict[str, tf.Tensor]
 # Events that tell what a user likes now: the newest.
@@ -26,6 +27,7 @@ class Queries:
 
     Attributes:
       features: transformed query fields by name, and `CATALOGUE_INDEX`, which names no item.
+      vectors: the query tower's, float32 `(batch_size, dim)`; of length 0 where the model has none.
       known: bool `(batch_size,)`, whether the user is stored.
       described: bool `(batch_size,)`, whether anything at all is known of who asks.
       num_events: int64 `(batch_size,)`, events with items of the catalogue.
@@ -34,6 +36,7 @@ class Queries:
     """
 
     features: Features
+    vectors: tf.Tensor
     known: tf.Tensor
     described: tf.Tensor
     num_events: tf.Tensor
@@ -43,7 +46,7 @@ class Queries:
     @property
     def parts(self) -> tuple[Any, ...]:
         """What a traced function can return, in the order of the constructor."""
-        return self.features, self.known, self.described, self.num_events, self.seen, self.recent
+        return self.features, self.vectors, self.known, self.described, self.num_events, self.seen, self.recent
 
     def rows(self, start: tf.Tensor, end: tf.Tensor) -> Queries:
         """Return the queries from `start` to before `end`."""
@@ -68,22 +71,30 @@ class QueryReader(tf.Module):
       space: its query fields are made.
       parser: of the raw columns.
       users: the stored state.
+      encoders: makes the vectors; None: there are none.
     """
 
-    def __init__(self, space: FeatureSpace, parser: ExampleParser, users: Users) -> None:
+    def __init__(
+        self, space: FeatureSpace, parser: ExampleParser, users: Users, encoders: RetrievalScorer | None = None
+    ) -> None:
         super().__init__()
         self._fields = space.query()
         self._parser = parser
         self._positions = lookup_table(users.user_ids.tolist())
         self._num_users = len(users.user_ids)
         # Transform makes every field of every split; of a user the query fields are wanted.
-        state = {field.name: _with_nobody(users.features[field.name]) for field in self._fields}
+        state = {field.name: users.features[field.name] for field in self._fields}
         self._state = {name: tf.Variable(_stored(v), trainable=False, name=name) for name, v in state.items()}
+        self._encoders = encoders
+        # Most requests are of users of whom nothing new is known: their vectors are computed here, once.
+        vectors = encoders.encoded_queries(state) if encoders else np.zeros((len(users.user_ids), 0), np.float32)
+        self._vectors = tf.Variable(_with_nobody(vectors), trainable=False, name="user_vectors")
         self._seen = tf.Variable(users.seen, trainable=False, name="seen")
         starts = np.append(users.seen_starts, users.seen_starts[-1])
         self._seen_starts = tf.Variable(starts, trainable=False, name="seen_starts")
-        # Traced once for all signatures.
+        # Each traced once for all signatures.
         self._traced = _Traced(lambda *request: self._read(*request).parts)
+        self._traced_joined = _Traced(lambda *request: self._joined(*request).parts, inline=False)
 
     def read(self, user_id: tf.Tensor, history: tf.Tensor, context: tf.Tensor) -> Queries:
         """Return one query a row; the shorter inputs are taken as if they went on with nothing.
@@ -100,11 +111,13 @@ class QueryReader(tf.Module):
         num_rows = tf.reduce_max([tf.shape(user_id)[0], tf.shape(history)[0], tf.shape(context)[0]])
         user_id, history, context = (up_to(num_rows, values) for values in (user_id, history, context))
         user = self._positions.lookup(user_id)
-        stored = self._stored(user)
-        nothing_new = tf.reduce_all(stored.known) & tf.reduce_all(history == b"") & tf.reduce_all(context == b"")
-        # Most requests: a known user and nothing else. Two operations of three are needed for the others alone.
+        known = tf.reduce_all(user < self._num_users)
+        nothing_new = known & tf.reduce_all(history == b"") & tf.reduce_all(context == b"")
+        # Most operations are needed for the others alone.
         parts = tf.cond(
-            nothing_new, lambda: stored.parts, lambda: self._joined(stored, user, user_id, history, context).parts
+            nothing_new,
+            lambda: self._stored(user).parts,
+            lambda: self._traced_joined.function(user_id, history, context),
         )
         return Queries(*parts)
 
@@ -116,13 +129,13 @@ class QueryReader(tf.Module):
         known = user < self._num_users
         features = {field.name: _loaded(tf.gather(self._state[field.name], user)) for field in self._fields}
         features[CATALOGUE_INDEX] = tf.fill(tf.shape(user), tf.constant(self._parser.num_items, tf.int64))
-        return Queries(features, known, known, seen.row_lengths(), seen, seen[:, -RECENT_EVENTS:])
+        vectors = tf.gather(self._vectors, user)
+        return Queries(features, vectors, known, known, seen.row_lengths(), seen, seen[:, -RECENT_EVENTS:])
 
-    def _joined(
-        self, stored: Queries, user: tf.Tensor, user_id: tf.Tensor, history: tf.Tensor, context: tf.Tensor
-    ) -> Queries:
+    def _joined(self, user_id: tf.Tensor, history: tf.Tensor, context: tf.Tensor) -> Queries:
         """Return what is stored together with what the request says."""
-        num_rows = tf.size(user)
+        stored = self._stored(self._positions.lookup(user_id))
+        num_rows = tf.size(user_id)
         raw = self._parser.parse(context, **{USER_ID: tf.string, HISTORY: tf.string, SEEN: tf.string})
         of_fields = {field.source or field.name for field in self._fields} | {HISTORY, USER_EVENT_COUNT}
         told = {name: _has_value(raw[name], num_rows) for name in sorted(of_fields & raw.keys())}
@@ -147,6 +160,7 @@ class QueryReader(tf.Module):
         seen_now = seen_now.with_flat_values(self._parser.positions(seen_now.flat_values))
         return Queries(
             features=features,
+            vectors=self._encoders.encode_query(features) if self._encoders else stored.vectors,
             known=stored.known,
             described=stored.known | (items.row_lengths() > 0) | (context != b""),
             num_events=num_events,
@@ -161,11 +175,22 @@ class QueryReader(tf.Module):
 
 
 class _Traced:
-    """Keeps a traced function out of the SavedModel's objects; as a part of the signatures it is there."""
+    """Keeps a traced function out of the SavedModel's objects; as a part of the signatures it is there.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    Args:
+      function: of user ids, histories and contexts.
+      inline: whether its operations become those of its callers; a branch not taken costs something for each of its
+        operations, and for a function that stays one, once.
+    """
+
+    def __init__(self, function: Callable[..., Any], inline: bool = True) -> None:
         specs = [tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None], tf.string)]
-        self.function = tf.function(function, input_signature=[*specs, specs[0]], autograph=False)
+        self.function = tf.function(
+            function,
+            input_signature=[*specs, specs[0]],
+            autograph=False,
+            experimental_attributes={"_noinline": not inline},
+        )
 
 
 def _merged(column: str, fresh: tf.Tensor, stored: tf.Tensor, use_fresh: tf.Tensor) -> tf.Tensor:
@@ -202,7 +227,8 @@ def _with_nobody(values: np.ndarray) -> np.ndarray:
 
 
 def _stored(values: np.ndarray) -> np.ndarray:
-    """Return ids in half the memory; they come back with `_loaded`."""
+    """Return what is kept of the users, ids in half the memory; they come back with `_loaded`."""
+    values = _with_nobody(values)
     return values.astype(np.int32) if values.dtype == np.int64 else values
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import keras
@@ -19,7 +19,7 @@ from serving.graph_operations import gathered
 Features = dict[str, tf.Tensor]
 # Query-item pairs that a ranking or rating model is given at a time.
 _PAIRS_A_BLOCK = 65_536
-_ITEMS_ENCODED_AT_ONCE = 4096
+_ROWS_ENCODED_AT_ONCE = 4096
 
 
 class Scorer(Protocol):
@@ -55,14 +55,7 @@ class RetrievalScorer(tf.Module):
         super().__init__()
         self._model = _Untracked(model)
         self._weights = [variable.value for variable in model.variables]
-        num_items = len(next(iter(items.values())))
-        blocks = [
-            model.encode_candidate(
-                {n: tf.constant(v[i : i + _ITEMS_ENCODED_AT_ONCE]) for n, v in items.items()}
-            ).numpy()
-            for i in range(0, num_items, _ITEMS_ENCODED_AT_ONCE)
-        ]
-        self.candidates = tf.Variable(np.concatenate(blocks), trainable=False, name="candidates")
+        self.candidates = tf.Variable(_encoded(model.encode_candidate, items), trainable=False, name="candidates")
 
     @property
     def scores_are_inner_products(self) -> bool:
@@ -75,7 +68,11 @@ class RetrievalScorer(tf.Module):
 
     def of_catalogue(self, features: Features) -> tf.Tensor:
         """Return `score(query, candidate)` with every item."""
-        return self._model.it.score(self.encode_query(features), self.candidates)
+        return self.of_vectors(self.encode_query(features))
+
+    def of_vectors(self, queries: tf.Tensor) -> tf.Tensor:
+        """Return `score(query, candidate)` of queries that are encoded already with every item."""
+        return self._model.it.score(queries, self.candidates)
 
     def of_items(self, features: Features, items: tf.Tensor) -> tf.Tensor:
         """Return `score_pairs` of each row's query, repeated, with the items' vectors."""
@@ -86,6 +83,10 @@ class RetrievalScorer(tf.Module):
     def encode_query(self, features: Features) -> tf.Tensor:
         """Return the queries' vectors, float32 `(batch_size, dim)`."""
         return self._model.it.encode_query(features)
+
+    def encoded_queries(self, features: Arrays) -> np.ndarray:
+        """Return the queries' vectors, computed now, float32 `(num_queries, dim)`."""
+        return _encoded(self._model.it.encode_query, features)
 
     def encode_candidate(self, features: Features) -> tf.Tensor:
         """Return the vectors of items, which need not be in the catalogue, float32 `(batch_size, dim)`."""
@@ -155,6 +156,16 @@ class _Untracked:
 
     def __init__(self, it: keras.Model) -> None:
         self.it = it
+
+
+def _encoded(encode: Callable[[Features], tf.Tensor], features: Arrays) -> np.ndarray:
+    """Return the vectors of all rows."""
+    num_rows = len(next(iter(features.values())))
+    blocks = [
+        encode({name: tf.constant(v[start : start + _ROWS_ENCODED_AT_ONCE]) for name, v in features.items()})
+        for start in range(0, max(num_rows, 1), _ROWS_ENCODED_AT_ONCE)
+    ]
+    return np.concatenate([block.numpy() for block in blocks])
 
 
 def _tiled(values: tf.Tensor, times: tf.Tensor) -> tf.Tensor:

@@ -23,7 +23,7 @@ from serving.catalogue_ranking import all_finite, best, in_blocks, rank_of, spre
 from serving.cold_start import RUNGS, ColdStartLadder
 from serving.graph_operations import rows_or_nothing, up_to, without_empty
 from serving.item_similarity import ItemSimilarity, vectors_from_users
-from serving.queries import QueryReader
+from serving.queries import Queries, QueryReader
 from serving.scoring import RetrievalScorer, make_scorer
 from serving.stages import Stages
 from settings.evaluation import LIST_LENGTH
@@ -118,10 +118,10 @@ class Servable(tf.Module):
         self._titles = tf.constant([*catalogue.titles.tolist(), b""])
         self._num_events = _variable(_counts(train, self._num_items), "num_events")
         self._mean_labels = _variable(_mean_labels(train, task, self._num_items), "mean_labels")
-        self._queries = QueryReader(space, parser, users)
         # Retrieval models have vectors; of the others, items chosen by the same users are alike.
         own = self._scorer if isinstance(self._scorer, RetrievalScorer) else None
         self._encoders = RetrievalScorer(retrieval, catalogue.features) if retrieval else own
+        self._queries = QueryReader(space, parser, users, self._encoders)
         self._similarity = ItemSimilarity(
             self._encoders.candidates
             if self._encoders
@@ -132,7 +132,7 @@ class Servable(tf.Module):
             serving,
             _popularity(train, space, self._num_items, serving),
             self._similarity,
-            (self._encoders or self._scorer).of_catalogue,
+            self._of_catalogue,
         )
         self._stages = Stages(
             serving,
@@ -141,7 +141,6 @@ class Servable(tf.Module):
             self._similarity,
             self._num_items,
             self._index,
-            self._encoders.encode_query if self._encoders else None,
             self._scorer.of_items if retrieval else None,
         )
         # Read by whoever loads the model, to check requests and to list who can be answered.
@@ -267,7 +266,7 @@ class Servable(tf.Module):
     ) -> Tensors:
         """Return the query tower's vectors."""
         assert self._encoders
-        return {"embedding": self._encoders.encode_query(self._queries.read(user_id, history, context).features)}
+        return {"embedding": self._queries.read(user_id, history, context).vectors}
 
     def embed_item(self, examples: tf.Tensor) -> Tensors:
         """Return the candidate tower's vectors, from the raw columns of items."""
@@ -302,6 +301,11 @@ class Servable(tf.Module):
             "scores": scores,
             "titles": tf.gather(self._titles, items),
         }
+
+    def _of_catalogue(self, queries: Queries) -> tf.Tensor:
+        if self._encoders:
+            return self._encoders.of_vectors(queries.vectors)
+        return self._scorer.of_catalogue(queries.features)
 
     def _rows_a_block(self) -> tf.Tensor:
         return tf.constant(max(self._scores_a_block // self._num_items, 1))

@@ -34,7 +34,6 @@ class Stages(tf.Module):
       similarity: of items, for `diversity`.
       num_items: size of the catalogue.
       index: of the items that the model retrieves; None: exact search.
-      encode_query: what the index is asked with, `RetrievalScorer.encode_query`.
       ranker: the second stage, `Scorer.of_items`; None: there is one stage.
     """
 
@@ -46,7 +45,6 @@ class Stages(tf.Module):
         similarity: ItemSimilarity,
         num_items: int,
         index: ApproximateIndex | None = None,
-        encode_query: Callable[[dict[str, tf.Tensor]], tf.Tensor] | None = None,
         ranker: Callable[[dict[str, tf.Tensor], tf.Tensor], tf.Tensor] | None = None,
     ) -> None:
         super().__init__()
@@ -56,7 +54,6 @@ class Stages(tf.Module):
         self._similarity = similarity
         self._num_items = num_items
         self._index = index
-        self._encode_query = encode_query
         self._ranker = ranker
 
     @property
@@ -115,8 +112,7 @@ class Stages(tf.Module):
 
     def _indexed(self, queries: Queries, k: tf.Tensor) -> Lists:
         assert self._index is not None
-        assert self._encode_query is not None
-        return self._index.search(self._encode_query(queries.features), queries.seen, k)
+        return self._index.search(queries.vectors, queries.seen, k)
 
     def _exact(self, queries: Queries, wanted: tf.Tensor, k: tf.Tensor) -> Lists:
         return best(self._attributes.without_others(self._ladder.scores(queries), wanted), queries.seen, k)

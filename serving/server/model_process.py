@@ -138,6 +138,6 @@ async def _end(process: Process) -> str:
     """Wait for a process; return how it ended, in words."""
     status = await process.wait()
     if status >= 0:
-        return f"ended with status {status}"
+        return f"ended with status {status}."
     hint = " Out of memory?" if -status == signal.SIGKILL else ""
     return f"was ended by signal {-status} ({signal.Signals(-status).name}).{hint}"

@@ -102,7 +102,7 @@ class ModelWatcher:
             try:
                 if self.current is not None and not self.current.alive:
                     how = await self.current.ended()
-                    _log.error("The process of version %d %s; it is started again.", self.current.number, how)
+                    _log.error("The process of version %d %s It is started again.", self.current.number, how)
                     await self._swap(Version(self.current.number, self.current.path))
                 await self.look()
             except Exception:

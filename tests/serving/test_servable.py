@@ -309,6 +309,17 @@ def test_a_history_stands_for_the_user_it_came_from(retrieval: tuple[keras.Model
 
 
 @pytest.mark.parametrize("kind", ["retrieval", "ranking"])
+def test_a_stored_user_is_answered_alike_alone_and_beside_a_stranger(kind: str, request: pytest.FixtureRequest) -> None:
+    _, served = request.getfixturevalue(kind)
+    # Alone by what was stored, beside a stranger by the transform and the query tower.
+    alone = served.ask("recommend", user_id=["u4"], k=6)
+    beside = served.ask("recommend", user_id=["u4", "a stranger"], k=6)
+    np.testing.assert_allclose(beside["scores"][:1], alone["scores"], rtol=1e-5)
+    for name in alone.keys() - {"scores"}:
+        assert beside[name][:1].tolist() == alone[name].tolist()
+
+
+@pytest.mark.parametrize("kind", ["retrieval", "ranking"])
 def test_eval_rows_are_ranked_as_in_evaluation(kind: str, request: pytest.FixtureRequest) -> None:
     _, served = request.getfixturevalue(kind)
     rows = world().serialized("test")

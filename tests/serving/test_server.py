@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil  # type: ignore[import-untyped]
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import (
@@ -48,6 +49,7 @@ class Server:
     grpc: str
     root: Path
     log: Path
+    stderr: Path
     process: subprocess.Popen[str]
     better: Path
 
@@ -97,7 +99,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert process.stdout
     words = process.stdout.readline().split()
     assert words[:2] == ["Version", "5"], (folder / "stderr").read_text()
-    yield Server(words[7], words[9].rstrip(")"), root, folder / "log" / "requests.jsonl", process, better)
+    yield Server(
+        words[7], words[9].rstrip(")"), root, folder / "log" / "requests.jsonl", folder / "stderr", process, better
+    )
     if process.poll() is None:
         process.kill()
     process.wait()
@@ -291,6 +295,23 @@ def test_the_demo_page_asks_and_shows_the_answer(server: Server, tmp_path: Path)
     assert "Little is known: these are similar to the items chosen." in page
     answer = page.partition('<ol id="answer">')[2].partition("</ol>")[0]
     assert [title in answer for title in ("Title of i1", "Title of i2", "Title of i3")] == [False, True, True]
+
+
+def test_a_model_whose_process_dies_is_started_again(server: Server) -> None:
+    (worker,) = psutil.Process(server.process.pid).children()
+    worker.kill()
+    worker.wait(timeout=10)
+    status, answer = server.predict("recommend", user_id=["u1"], k=1)
+    assert (status, "Try again in some seconds" in answer["error"]) == (503, True)
+    assert server.call("/readyz")[0] == 503
+    assert server.call("/healthz")[0] == 200
+    deadline = time.monotonic() + 60
+    while server.call("/readyz")[0] != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert server.predict("recommend", user_id=["u1"], k=1)[0] == 200
+    assert server.version() == 5
+    assert "The process of version 5 was ended by signal 9 (SIGKILL). Out of memory?" in server.stderr.read_text()
 
 
 def test_a_newer_version_takes_over_without_a_failed_request(server: Server) -> None:
