@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -100,7 +101,22 @@ def postgresql(folder: Path) -> Iterator[Server]:
         yield server
 
 
-SERVERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {"mariadb": mariadb, "postgresql": postgresql}
+@contextmanager
+def grpc_store(folder: Path) -> Iterator[Server]:
+    """Run ML Metadata's gRPC service, a stand-in for Google's program of it."""
+    port = _free_port()
+    command = [sys.executable, "-m", "tests.kubeflow.grpc_store", str(port), str(folder / "metadata.sqlite")]
+    server = Server(f"grpc://127.0.0.1:{port}", _password(folder), command, folder / "server.log")
+    asked = f"import socket; socket.create_connection(('127.0.0.1', {port})).close()"
+    with _running(server, [sys.executable, "-c", asked]):
+        yield server
+
+
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
+    "mariadb": mariadb,
+    "postgresql": postgresql,
+    "grpc": grpc_store,
+}
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_a_run_ends_as_it_does_locally_and_the_next_is_taken_from_cache(cluster:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("cluster", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("cluster", ["postgresql", "grpc"], indirect=True)
 def test_a_killed_node_is_tried_again_in_the_same_execution_without_its_rubbish(cluster: Cluster) -> None:
     cluster.switch.write_text("die")
     run = cluster.backend.run("run-1")
