@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import time
 from pathlib import Path
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--leaking", action="store_true", help="ratings_small: counts and means from all rows")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", help="a key of model or training")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")  # one line an epoch
     for protocol in [options.protocol] if options.protocol else sorted(ENTRIES):
         for entry in ENTRIES[protocol]:
             if options.model not in (None, entry.name, entry.model["name"]):
@@ -143,6 +145,7 @@ def main() -> None:
                 key, _, value = text.partition("=")
                 place = entry.training if key in TrainingSettings.model_fields else entry.model
                 place[key] = json.loads(value)
+            logging.info("%s: %s", protocol, entry.name)
             result = run(protocol, entry, options.data, options.seeds, options.validate, options.leaking)
             print(json.dumps(result), flush=True)
             if not options.validate:
