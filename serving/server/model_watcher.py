@@ -106,4 +106,4 @@ class ModelWatcher:
                     await self._swap(Version(self.current.number, self.current.path))
                 await self.look()
             except Exception:
-                _log.exception("%s cannot be looked at; the version in memory serves on.", self.root)
+                _log.exception("%s: looking for the newest version failed; it is tried again in a second.", self.root)
