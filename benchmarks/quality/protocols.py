@@ -165,7 +165,7 @@ def cold_items_100k(data: Path, with_titles: bool = False) -> Problem:
 
     The other films' ratings train, each as a positive, with the 50 films that the user rated before. Each rating of a
     film left out tests: it is ranked among the films left out, without those that the user chose too. Films are known
-    by id, genres and year, and by the words of their titles where that is asked for; all words count, no rating does.
+    by id, genres and year, and by the words of their titles where that is asked for.
     """
     read = read_100k(data / "ml-100k", Quarantine())
     assert read.items is not None
@@ -186,7 +186,7 @@ def cold_items_100k(data: Path, with_titles: bool = False) -> Problem:
     ]
     if with_titles:
         titles = (read.items[name].to_pylist() for name in (ITEM, "title"))
-        items["title"] = _words(dict(zip(*titles, strict=True)), names)
+        items["title"] = _words(dict(zip(*titles, strict=True)), names, learnt=~cold)
         size = int(items["title"].max()) + 1
         fields.append(Field("title", "multivalent", "candidate", "words", size, items["title"].shape[1], 1))
     before: list[list[int]] = [[] for _ in range(int(user.max()) + 1)]
@@ -213,10 +213,13 @@ def cold_items_100k_titles(data: Path) -> Problem:
     return cold_items_100k(data, with_titles=True)
 
 
-def _words(titles: dict[str, str], names: np.ndarray) -> np.ndarray:
-    """Return the ids of each title's words that at least two titles share; the year in brackets is none."""
+def _words(titles: dict[str, str], names: np.ndarray, learnt: np.ndarray) -> np.ndarray:
+    """Return the ids of each title's words that two films with ratings share: nothing is learnt of any other word.
+
+    The year in brackets is no word.
+    """
     words = [re.findall(r"[a-z]+", titles[name].lower()) for name in names]
-    counts = Counter(word for title in words for word in set(title))
+    counts = Counter(word for title, counted in zip(words, learnt, strict=True) if counted for word in set(title))
     known = {word: place + FIRST_TOKEN for place, word in enumerate(sorted(w for w, n in counts.items() if n > 1))}
     return lists([[known[word] for word in title if word in known] for title in words], 10)
 
