@@ -25,6 +25,7 @@ from benchmarks.quality.entries import ENTRIES, Entry
 from benchmarks.quality.problem import Problem
 from models.fitting import fit
 from models.registry import parse_params
+from models.training import PROGRESS
 from models.training_data import Rows
 from settings.training import TrainingSettings
 
@@ -136,7 +137,8 @@ def main() -> None:
     parser.add_argument("--leaking", action="store_true", help="ratings_small: counts and means from all rows")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", help="a key of model or training")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")  # one line an epoch
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    PROGRESS.setLevel(logging.WARNING)  # a line an epoch is enough
     for protocol in [options.protocol] if options.protocol else sorted(ENTRIES):
         for entry in ENTRIES[protocol]:
             if options.model not in (None, entry.name, entry.model["name"]):
