@@ -61,8 +61,6 @@ _MF_DNN: dict[str, Any] = {
     "embedding_l2": 0.01,
     **_LAST,
 }
-_FALLING: dict[str, Any] = {"learning_rate": 0.002, "learning_rate_schedule": "cosine", "warmup_epochs": 1.0}
-
 _COLD = (
     Entry(
         {"name": "two_tower", "embedding_dim": 32, "item_id_dropout": 0.5},
@@ -117,6 +115,8 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry({"name": "caser"}, {"epochs": 30, "batch_size": 2048, "learning_rate": 0.002, **_LAST}, 5),
         Entry({"name": "attrec"}, {"epochs": 30, "batch_size": 2048, "learning_rate": 0.003, **_LAST}, 5),
         Entry({"name": "gru4rec", "embedding_dim": 64}, {"epochs": 40, "batch_size": 128, **_LAST}, 200),
-        Entry({"name": "sasrec", "embedding_dim": 64}, {"epochs": 30, "batch_size": 128, **_FALLING, **_LAST}, 100),
+        # On the items before the last, NDCG@10 is .159, .196, .215, .221 and .225 after 3, 6, 9, 12 and 15 epochs; with
+        # batches of 128 .157 after 6.
+        Entry({"name": "sasrec", "embedding_dim": 64}, {"epochs": 15, "batch_size": 32, **_LAST}, 100),
     ),
 }
