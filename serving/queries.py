@@ -87,7 +87,8 @@ class QueryReader(tf.Module):
         self._state = {name: tf.Variable(_stored(v), trainable=False, name=name) for name, v in state.items()}
         self._encoders = encoders
         # Most requests are of users of whom nothing new is known: their vectors are computed here, once.
-        vectors = encoders.encoded_queries(state) if encoders else np.zeros((len(users.user_ids), 0), np.float32)
+        no_item = {CATALOGUE_INDEX: np.full(self._num_users, parser.num_items, np.int64)}
+        vectors = encoders.encoded_queries(state | no_item) if encoders else np.zeros((self._num_users, 0), np.float32)
         self._vectors = tf.Variable(_with_nobody(vectors), trainable=False, name="user_vectors")
         self._seen = tf.Variable(users.seen, trainable=False, name="seen")
         starts = np.append(users.seen_starts, users.seen_starts[-1])
