@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from models.fitting import fit
-from models.registry import parse_params
+from models.registry import parse_params, registry
 from serving.loaded_model import LoadedModel
 from serving.servable import Servable, save
 from serving.signature_checks import _recall_requests, check_model
@@ -180,3 +180,12 @@ def test_small_catalogues_and_models_without_inner_products_have_no_index(name: 
     task = "ranking" if name == "deepfm" else "retrieval"
     limit = 0 if name == "deepfm" else CATALOGUE_SIZE
     assert "index_recall" not in servable(task, name, exact_up_to_items=limit).signatures()
+
+
+@pytest.mark.parametrize("name", [name for name, params in registry().items() if params.task == "retrieval"])
+def test_every_query_tower_encodes_stored_users_as_it_encodes_requests(name: str) -> None:
+    model = servable("retrieval", name)
+    # Alone by the vector that was stored, beside a stranger by the transform and the query tower.
+    alone, beside = ask(model, user_id=["u4"], k=5), ask(model, user_id=["u4", "a stranger"], k=5)
+    np.testing.assert_allclose(beside["scores"][:1], alone["scores"], rtol=1e-4, atol=1e-5)
+    assert beside["item_ids"][:1].tolist() == alone["item_ids"].tolist()
