@@ -117,12 +117,12 @@ class QueryReader(tf.Module):
         # Most operations are needed for the others alone.
         parts = tf.cond(
             nothing_new,
-            lambda: self._stored(user).parts,
+            lambda: self._state_of(user).parts,
             lambda: self._traced_joined.function(user_id, history, context),
         )
         return Queries(*parts)
 
-    def _stored(self, user: tf.Tensor) -> Queries:
+    def _state_of(self, user: tf.Tensor) -> Queries:
         """Return what is stored of users, by position; zeros of those who are unknown."""
         starts = tf.gather(self._seen_starts, user)
         places = tf.ragged.range(starts, tf.gather(self._seen_starts, user + 1))
@@ -135,7 +135,7 @@ class QueryReader(tf.Module):
 
     def _joined(self, user_id: tf.Tensor, history: tf.Tensor, context: tf.Tensor) -> Queries:
         """Return what is stored together with what the request says."""
-        stored = self._stored(self._positions.lookup(user_id))
+        stored = self._state_of(self._positions.lookup(user_id))
         num_rows = tf.size(user_id)
         raw = self._parser.parse(context, **{USER_ID: tf.string, HISTORY: tf.string, SEEN: tf.string})
         of_fields = {field.source or field.name for field in self._fields} | {HISTORY, USER_EVENT_COUNT}

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from serving.loaded_model import Arrays
+from serving.server.model_process import Arrays
 
 KEY_FILE = "user-key"
 

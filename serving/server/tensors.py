@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from serving.server.model_process import Arrays
 from settings.errors import RequestError
 
-Arrays = dict[str, np.ndarray]
 Specs = Mapping[str, tf.TensorSpec]
 # Of one input, the gaps of unequal lists filled up: a small request can ask for a tensor that no memory holds.
 MAX_VALUES = 1_000_000
