@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import random
 import shutil
@@ -26,17 +27,16 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 
+from benchmarks.load_client import LoadClient
 from benchmarks.measurement import record
 from orchestration.recommendation import find_version
 from serving import version_store
 from serving.manifest import MANIFEST_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
-_JSON = {"Content-Type": "application/json"}  # KServe hands over the bytes of anything else
 
 
 class Server:
@@ -122,16 +122,6 @@ def bodies(users: list[str], items: list[str], k: int, generator: random.Random)
     return requests
 
 
-async def failed(session: aiohttp.ClientSession, server: Server, body: bytes) -> str:
-    """Send a request; return what went wrong, or nothing."""
-    try:
-        async with session.post(server.predict, data=body, headers=_JSON) as answer:
-            await answer.read()
-            return "" if answer.status == 200 else str(answer.status)
-    except aiohttp.ClientError as error:
-        return type(error).__name__
-
-
 async def at_rate(
     server: Server, requests: list[bytes], rate: float, seconds: float, events: list[tuple[float, Any]]
 ) -> dict[str, Any]:
@@ -140,13 +130,13 @@ async def at_rate(
     failures: list[str] = []
     resident_before = server.resident_mib()
 
-    async def one(session: aiohttp.ClientSession, body: bytes, due: float) -> None:
-        failure = await failed(session, server, body)
+    async def one(client: LoadClient, body: bytes, due: float) -> None:
+        failure = await client.failure(body)
         if failure:
             failures.append(failure)
         latencies.append(time.perf_counter() - due)
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256)) as session:
+    with contextlib.closing(LoadClient(server.predict)) as client:
         tasks = []
         started = time.perf_counter()
         waiting = list(events)
@@ -155,7 +145,7 @@ async def at_rate(
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             if waiting and due - started >= waiting[0][0]:
                 tasks.append(asyncio.ensure_future(asyncio.to_thread(waiting.pop(0)[1])))
-            tasks.append(asyncio.ensure_future(one(session, requests[number % len(requests)], due)))
+            tasks.append(asyncio.ensure_future(one(client, requests[number % len(requests)], due)))
         await asyncio.gather(*tasks)
     milliseconds = np.array(latencies) * 1000
     return {
@@ -174,14 +164,14 @@ async def saturated(server: Server, requests: list[bytes], connections: int, sec
     started = time.perf_counter()
     failures: list[str] = []
 
-    async def client(session: aiohttp.ClientSession, offset: int) -> None:
+    async def one_after_the_other(client: LoadClient, offset: int) -> None:
         number = offset
         while time.perf_counter() - started < seconds:
-            failures.append(await failed(session, server, requests[number % len(requests)]))
+            failures.append(await client.failure(requests[number % len(requests)]))
             number += connections
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
-        await asyncio.gather(*(client(session, offset) for offset in range(connections)))
+    with contextlib.closing(LoadClient(server.predict)) as client:
+        await asyncio.gather(*(one_after_the_other(client, offset) for offset in range(connections)))
     num_failed = sum(map(bool, failures))
     rate = (len(failures) - num_failed) / (time.perf_counter() - started)
     return {"connections": connections, "requests_per_second": round(rate, 1), "failed": num_failed}

@@ -63,6 +63,9 @@ class RecommendBatcher:
         try:
             while self._waiting:
                 batch = self._next_batch()
+                if len(batch) == 1:
+                    await self._answer_alone(batch[0])
+                    continue
                 served = self._current()
                 try:
                     outputs = await served.ask("recommend", **merged(batch))
