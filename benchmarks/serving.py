@@ -250,6 +250,7 @@ def main() -> None:
                 for number, model in enumerate(models[1:])
             ]
             steady = asyncio.run(at_rate(server, requests, options.rate, options.seconds, swaps))
+            doubled = asyncio.run(at_rate(server, requests, 2 * options.rate, options.seconds / 2, []))
             full = asyncio.run(saturated(server, requests, connections=32, seconds=min(options.seconds, 15)))
             swapping = while_swapping(server, requests, options.rate, options.swap_requests, root, models)
         finally:
@@ -268,6 +269,7 @@ def main() -> None:
             "k": options.k,
             "swaps": options.swaps,
             "steady": steady,
+            "doubled": doubled,
             "saturated": full,
             "swapping": swapping,
             **beside,

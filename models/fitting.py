@@ -186,6 +186,8 @@ def _objective(
             f"train split: none of its {len(train_rows)} usable rows ends a sequence (is_sequence_end = 1), so "
             f"{params.name!r} has nothing to train on"
         )
+    if settings.newest_window_only:
+        ends = ends.where(_newest_of_users(ends))
     history, item = space.history_and_item(params.name)
     return PositionObjective(
         history.name,
@@ -198,6 +200,15 @@ def _objective(
         catalogue=data.catalogue,
         item_counts=counts,
     )
+
+
+def _newest_of_users(rows: Rows) -> np.ndarray:
+    """Return which row is the last of its user, bool `(num_rows,)`; of rows at one time it is the one further down."""
+    order = np.lexsort((rows.timestamp, rows.user_id))
+    user = rows.user_id[order]
+    newest = np.zeros(len(rows), bool)
+    newest[order[np.append(user[1:] != user[:-1], True)]] = True
+    return newest
 
 
 def _menu_objective(

@@ -41,6 +41,7 @@ class LoadedModel:
             name: definition for name, definition in loaded.signature_def.items() if not name.startswith("__")
         }
         self.inputs = {name: _specs(definition.inputs) for name, definition in self._signatures.items()}
+        self._outputs = {name: _specs(definition.outputs) for name, definition in self._signatures.items()}
         self.defaults = {
             name: {key: tf.make_ndarray(value) for key, value in definition.defaults.items()}
             for name, definition in self._signatures.items()
@@ -57,11 +58,11 @@ class LoadedModel:
         """
         given = self.defaults[signature] | inputs
         arrays = [np.asarray(given[name], spec.dtype.as_numpy_dtype) for name, spec in self.inputs[signature].items()]
-        return dict(zip(self._signatures[signature].outputs, self._calls[signature](*arrays), strict=True))
+        return dict(zip(self._outputs[signature], self._calls[signature](*arrays), strict=True))
 
     def outputs(self, signature: str) -> dict[str, tf.TensorSpec]:
         """Return dtype and shape of a signature's outputs, by name."""
-        return _specs(self._signatures[signature].outputs)
+        return dict(self._outputs[signature])
 
     def user_ids(self) -> np.ndarray:
         """Return the ids of the stored users, bytes, in no order; none where the model does not tell."""
@@ -70,10 +71,10 @@ class LoadedModel:
         return np.zeros(0, object) if told is None else told().numpy()
 
     def _call(self, signature: str) -> Callable[..., list[np.ndarray]]:
-        """Return what maps a signature's inputs to its outputs, both in the order of the definition."""
+        """Return what maps a signature's inputs to its outputs, both in the order of their names."""
         definition = self._signatures[signature]
         tensors = (
-            [self._session.graph.get_tensor_by_name(info.name) for info in part.values()]
+            [self._session.graph.get_tensor_by_name(part[name].name) for name in sorted(part)]
             for part in (definition.outputs, definition.inputs)
         )
         call: Callable[..., list[np.ndarray]] = self._session.make_callable(*tensors)
@@ -90,7 +91,7 @@ def _config() -> v1.ConfigProto:
 def _specs(tensors: Any) -> dict[str, tf.TensorSpec]:
     return {
         name: tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype), name)
-        for name, info in tensors.items()
+        for name, info in sorted(tensors.items())
     }
 
 

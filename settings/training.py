@@ -53,6 +53,11 @@ class TrainingSettings(Section):
     embedding_l2: float = Field(
         0.0, ge=0, description="lambda in lambda |table|² of every embedding table, added to a step's mean loss."
     )
+    newest_window_only: bool = Field(
+        False,
+        description="Sequence models: learn from each user's newest history alone, as the papers' code does, not from "
+        "the windows before it.",
+    )
     position: str = Field(
         "",
         description="Ranking and rating: feature of the place at which a row was shown. A shallow tower learns its "

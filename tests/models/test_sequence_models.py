@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from models.archetypes.retrieval import SequenceModel
 from models.feature_space import FeatureSpace, Field
-from models.fitting import build
+from models.fitting import build, fit
 from models.registry import parse_params, registry
+from settings.training import TrainingSettings
+from tests.models.toy_data import loaded
 
 LENGTH = 6
 SPACE = FeatureSpace(
@@ -67,3 +71,19 @@ def test_padding_says_nothing(model: SequenceModel) -> None:
 
 def test_an_empty_history_has_a_finite_score(model: SequenceModel) -> None:
     assert np.isfinite(positions(model, 0, 0, 0, 0, 0, 0)).all()
+
+
+def test_the_newest_window_alone_is_learnt_from() -> None:
+    toy = loaded()
+    train = toy.data.train
+    everywhere = np.ones(len(train), bool)
+    last = {user: train.timestamp[train.user_id == user].max() for user in set(train.user_id)}
+    newest = np.array([time == last[user] for user, time in zip(train.user_id, train.timestamp, strict=True)])
+
+    def losses(sequence_end: np.ndarray, newest_window_only: bool) -> list[float]:
+        settings = TrainingSettings(epochs=2, batch_size=8, newest_window_only=newest_window_only)
+        data = replace(toy.data, train=replace(train, sequence_end=sequence_end))
+        return [epoch["loss"] for epoch in fit(parse_params({"name": "sasrec"}), settings, toy.space, data)[1].epochs]
+
+    assert losses(everywhere, newest_window_only=True) == losses(newest, newest_window_only=False)
+    assert losses(everywhere, newest_window_only=True) != losses(everywhere, newest_window_only=False)
