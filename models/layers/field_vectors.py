@@ -73,7 +73,11 @@ class FieldVectors(keras.layers.Layer):
 
     def call(self, features: Mapping[str, Any]) -> Any:
         """Return the vectors."""
-        return ops.stack([self._vector(field, features[field.name]) for field in self.fields], axis=1)
+        return ops.stack(self.each(features), axis=1)
+
+    def each(self, features: Mapping[str, Any]) -> list[Any]:
+        """Return each field's vectors, `(batch_size, embedding_dim)`."""
+        return [self._vector(field, features[field.name]) for field in self.fields]
 
     def _vector(self, field: Field, values: Any) -> Any:
         """Return one field's vectors, `(batch_size, embedding_dim)`."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import keras
-from keras import ops
 
 from models.feature_space import Field
 from models.layers.field_vectors import FieldVectors
@@ -36,8 +35,10 @@ class LinearTerms(keras.layers.Layer):
 
     def build(self, features_shape: Mapping[str, Any]) -> None:
         """Create the bias."""
+        self.weights_of_fields.build(features_shape)
         self.bias = self.add_weight((1,), "zeros", name="bias")
 
     def call(self, features: Mapping[str, Any]) -> Any:
         """Return the sum."""
-        return ops.sum(self.weights_of_fields(features), axis=1) + self.bias
+        # One after the other: side by side in one tensor they would be copied number by number.
+        return sum(self.weights_of_fields.each(features), start=self.bias)
