@@ -220,12 +220,15 @@ class RetrievalObjective:
     def _in_batch(self, model: RetrievalModel, query: Any, positive: Any, training: bool) -> Any:
         """Return the loss against the batch's own items."""
         logits = in_float32(model.score(query, self._encode(model, positive, training)))
-        logits = logits - ops.take(self.log_share, positive)[None]
-        row = ops.arange(ops.shape(positive)[0])
+        correction = -ops.take(self.log_share, positive)[None]
+        row, item = ops.arange(ops.shape(positive)[0]), ops.cast(positive, "int32")
         # Not keras_rs.layers.RemoveAccidentalHits: 0.4.0 adds 1e-40 to the scores it should remove.
-        same = positive[:, None] == positive[None, :]
+        same = item[:, None] == item[None, :]
         if not self.settings.num_hard_negatives:
-            return losses.softmax(removed(logits, ops.logical_and(same, row[:, None] != row[None, :])), row)
+            # Added, not put in place: this costs nothing on the way back.
+            hits = ops.logical_and(same, row[:, None] != row[None, :])
+            return losses.softmax(logits + ops.where(hits, losses.REMOVED, correction), row)
+        logits = logits + correction
         return losses.sampled_softmax(ops.diagonal(logits), self._hardest(removed(logits, same)))
 
     def _encode(self, model: RetrievalModel, index: Any, training: bool) -> Any:

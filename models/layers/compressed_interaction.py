@@ -54,11 +54,16 @@ class CompressedInteraction(keras.layers.Layer):
         # The numbers d first, so that each layer is one matrix product over all pairs (h, m).
         fields = ops.transpose(vectors, (0, 2, 1))  # (batch_size, embedding_dim, num_fields)
         maps, pooled = fields, []
-        for filters in self.filters:
+        for filters in self.filters[:-1]:
             pairs = maps[:, :, :, None] * fields[:, :, None, :]
             pairs = ops.reshape(pairs, (-1, maps.shape[1], maps.shape[2] * fields.shape[2]))
             maps = ops.matmul(pairs, filters)  # (batch_size, embedding_dim, maps of this layer)
             pooled.append(ops.sum(maps, axis=1))
+        # Of the last layer only sums over d are asked for, and its products can be summed before its filters: an
+        # embedding_dim-th of the work.
+        products = ops.matmul(ops.transpose(maps, (0, 2, 1)), fields)  # (batch_size, h, m)
+        products = ops.reshape(products, (-1, maps.shape[2] * fields.shape[2]))
+        pooled.append(ops.matmul(products, self.filters[-1]))
         return ops.concatenate(pooled, axis=1)
 
     def compute_output_shape(self, vectors_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
