@@ -116,8 +116,8 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry({"name": "caser"}, {"epochs": 10, "batch_size": 2048, "learning_rate": 0.002, **_LAST}, 5),
         Entry({"name": "attrec"}, {"epochs": 30, "batch_size": 2048, "learning_rate": 0.003, **_LAST}, 5),
         Entry({"name": "gru4rec", "embedding_dim": 64}, {"epochs": 40, "batch_size": 128, **_LAST}, 200),
-        # As RecTools is run beside it. On the items before the last, NDCG@10 is .225 after 15 epochs of all windows with
-        # batches of 32, and of the newest window of each user, half the work an epoch, .215 after 15 and .237 after 27.
+        # As RecTools is run beside it. With batches of 32, NDCG@10 on the items before the last is .225 after 15 epochs
+        # of all windows; of each user's newest window, half the work an epoch, .215 after 15 and .237 after 27.
         Entry(
             {"name": "sasrec", "embedding_dim": 64},
             {"epochs": 63, "batch_size": 128, "newest_window_only": True, **_LAST},
