@@ -40,7 +40,9 @@ class SelfAttentionModel(SequenceModel):
         super().__init__(history.name, **kwargs)
         self.item = item.name
         self.scale = embedding_dim**0.5
-        self.tokens = TokenEmbedding(item.vocabulary_size, embedding_dim, scale=embedding_dim**-0.5, name="tokens")
+        # Small: what an item that is rarely chosen keeps of it is noise in every list. On MovieLens 1M, six epochs from
+        # 0.02 rank as nine from 1 / sqrt(d).
+        self.tokens = TokenEmbedding(item.vocabulary_size, embedding_dim, scale=0.02, name="tokens")
         self.positions = self.add_weight(
             (history.length, embedding_dim), keras.initializers.RandomNormal(stddev=0.02), name="positions"
         )
