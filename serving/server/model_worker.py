@@ -87,7 +87,6 @@ def serve(folder: Path, requests: BinaryIO, answers: BinaryIO) -> None:
         # Only the graph is needed, and TensorFlow starts in half the time without Keras.
         sys.modules["keras"] = None  # type: ignore[assignment]
         tf = _aside(lambda: importlib.import_module("tensorflow"))
-        # A request is many small operations in a row: handing them between threads costs more than it brings.
         tf.constant(0)  # starts TensorFlow's threads, which take their priority from the one that starts them
         model = _aside(lambda: _loaded(folder))
     except Exception as error:
