@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from serving.loaded_model import Arrays, LoadedModel
 from settings.errors import RequestError
 
 BATCH_FILE = "_batch.json"  # readers of Parquet folders pass over names with an underscore
-USERS_A_CALL = 256
+USERS_A_CALL = 1024
 _SCHEMA = pa.schema(
     [
         ("user_id", pa.string()),
@@ -71,8 +72,8 @@ def recommend_all(
     """
     batch = Batch(manifest.check(model_dir).digest, k, users_per_part)
     _claim(out, batch)
-    users = sorted(user.decode() for user in _model(str(model_dir)).user_ids())
-    if not users:
+    users = np.sort(_model(str(model_dir)).user_ids())
+    if not len(users):
         raise RequestError(f"{model_dir}: tells of no users. Expected a version that this release of Shortlist pushed")
     num_parts = -(-len(users) // users_per_part)
     names = [out / f"part-{number:05d}-of-{num_parts:05d}.parquet" for number in range(num_parts)]
@@ -100,27 +101,34 @@ class _WritePart(beam.DoFn):
         self._model_dir = model_dir
         self._k = k
 
-    def process(self, part: tuple[str, list[str]]) -> Iterator[str]:
+    def process(self, part: tuple[str, np.ndarray]) -> Iterator[str]:
         path, users = part
         model = _model(self._model_dir)
         hidden = f"{path}.{os.getpid()}.tmp"
-        with pq.ParquetWriter(hidden, _SCHEMA) as writer:
-            for start in range(0, len(users), USERS_A_CALL):
-                asked = users[start : start + USERS_A_CALL]
-                answer = model.ask("recommend", user_id=asked, k=self._k)
-                writer.write_table(_table(asked, answer))
+        calls = [users[start : start + USERS_A_CALL] for start in range(0, len(users), USERS_A_CALL)]
+
+        def rows(asked: np.ndarray) -> pa.Table:
+            return _table(asked, model.ask("recommend", user_id=asked, k=self._k))
+
+        # Most operations of a call run in the thread that asks.
+        with ThreadPoolExecutor(os.cpu_count()) as threads, pq.ParquetWriter(hidden, _SCHEMA) as writer:
+            for table in threads.map(rows, calls):
+                writer.write_table(table)
         os.replace(hidden, path)
         yield f"wrote {os.path.basename(path)}, {len(users)} users"
 
 
-def _table(users: list[str], answer: Arrays) -> pa.Table:
+def _table(users: np.ndarray, answer: Arrays) -> pa.Table:
     """Return an answer as rows; arrays of a whole call, because a list a row would take longer than the model."""
     there = answer["item_ids"] != b""  # where the catalogue ends, empty ids follow
     ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
-    items = pa.array(answer["item_ids"][there].tolist(), pa.binary()).cast(pa.string())
-    lists = (pa.ListArray.from_arrays(ends, values) for values in (items, pa.array(answer["scores"][there])))
-    rungs = pa.array(answer["rung"].tolist(), pa.binary()).cast(pa.string())
-    return pa.table([users, rungs, *lists], schema=_SCHEMA)
+    columns = (_texts(answer["item_ids"][there]), pa.array(answer["scores"][there]))
+    lists = (pa.ListArray.from_arrays(ends, values) for values in columns)
+    return pa.table([_texts(users), _texts(answer["rung"]), *lists], schema=_SCHEMA)
+
+
+def _texts(values: np.ndarray) -> pa.Array:
+    return pa.array(values.tolist(), pa.binary()).cast(pa.string())
 
 
 @cache
