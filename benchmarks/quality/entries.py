@@ -123,7 +123,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry({"name": "single_tower_softmax"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
         Entry({"name": "two_tower_softmax"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
         Entry({"name": "ebay_two_tower"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
-        Entry({"name": "caser"}, {"epochs": 6, **_NEXT_OF_FEW}, 5),
+        Entry({"name": "caser", "max_length": 10}, {"epochs": 6, **_NEXT_OF_FEW}, 10),
         Entry({"name": "attrec"}, {"epochs": 30, "batch_size": 2048, "learning_rate": 0.003, **_LAST}, 5),
         Entry({"name": "attrec", "metric": "inner", "max_length": 20}, {"epochs": 10, **_NEXT_OF_FEW}, 20),
         Entry({"name": "gru4rec", "embedding_dim": 64}, {"epochs": 40, "batch_size": 128, **_LAST}, 200),
