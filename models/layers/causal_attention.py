@@ -10,14 +10,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="shortlist")
 class CausalAttentionBlock(keras.layers.Layer):
-    """Causal self-attention and a position-wise feed-forward layer, each on normalised inputs with a residual.
+    """Causal self-attention and a position-wise feed-forward layer, each added to the normalised inputs.
 
-        y = x + dropout(attention(LN(x)))      position t sees the positions <= t that are not padding
-        z = y + dropout(W2 relu(W1 LN(y) + b1) + b2)
+        q = LN(x)
+        y = LN(q + dropout(attention(q, keys and values of x)))      position t sees the positions <= t, not padding
+        z = y + dropout(W2 dropout(relu(W1 y + b1)) + b2)
         output = z * mask
 
-    As in the paper, equation (8): g(x) = x + dropout(g(LN(x))). Its published code takes keys and values from x instead
-    of LN(x).
+    So computes the paper's published code. Its equation (8) adds to x instead, and takes keys and values of LN(x).
 
     Args:
       num_heads: attention heads; `embedding_dim` is divided among them.
@@ -49,27 +49,32 @@ class CausalAttentionBlock(keras.layers.Layer):
             raise ValueError(
                 f"`num_heads` should divide the width of the inputs. Received: num_heads={self.num_heads}, width={dim}"
             )
-        self.project_in = keras.layers.Dense(3 * dim, name="query_key_value")
+        self.project_query = keras.layers.Dense(dim, name="query")
+        self.project_key_value = keras.layers.Dense(2 * dim, name="key_value")
         self.project_out = keras.layers.Dense(dim, name="attention_output")
         self.inner = keras.layers.Dense(dim, "relu", name="inner")
         self.outer = keras.layers.Dense(dim, name="outer")
-        for layer in (self.project_in, self.project_out, self.inner, self.outer):
+        for layer in (self.project_query, self.project_key_value, self.project_out, self.inner, self.outer):
             layer.build(inputs_shape)
         self.attention_norm.build(inputs_shape)
         self.feed_forward_norm.build(inputs_shape)
 
     def call(self, inputs: Any, mask: Any, training: bool = False) -> Any:
         """Return the block's outputs."""
-        x = inputs + self.drop(self._attend(self.attention_norm(inputs), mask, training), training=training)
-        hidden = self.outer(self.drop(self.inner(self.feed_forward_norm(x)), training=training))
-        x = x + self.drop(hidden, training=training)
-        return x * ops.cast(mask, x.dtype)[..., None]
+        query = self.attention_norm(inputs)
+        attended = self._attend(query, inputs, mask, training)
+        y = self.feed_forward_norm(query + self.drop(attended, training=training))
+        hidden = self.outer(self.drop(self.inner(y), training=training))
+        z = y + self.drop(hidden, training=training)
+        return z * ops.cast(mask, z.dtype)[..., None]
 
-    def _attend(self, x: Any, mask: Any, training: bool) -> Any:
+    def _attend(self, query: Any, x: Any, mask: Any, training: bool) -> Any:
         """Return softmax(Q K' / sqrt(d_head)) V, heads side by side."""
         length, dim = x.shape[1], x.shape[2]
-        split = ops.reshape(self.project_in(x), (-1, length, 3, self.num_heads, dim // self.num_heads))
-        query, key, value = (split[:, :, i] for i in range(3))  # (batch_size, length, num_heads, head_dim)
+        heads = (self.num_heads, dim // self.num_heads)
+        query = ops.reshape(self.project_query(query), (-1, length, *heads))
+        both = ops.reshape(self.project_key_value(x), (-1, length, 2, *heads))
+        key, value = both[:, :, 0], both[:, :, 1]  # (batch_size, length, num_heads, head_dim)
         logits = ops.einsum("bqhd,bkhd->bhqk", query, key) / (dim // self.num_heads) ** 0.5
         visible = ops.logical_and(mask[:, None, None, :], ops.tri(length, dtype="bool")[None, None])
         # A position of padding sees nothing: equal weights then, and the mask at the end removes them.

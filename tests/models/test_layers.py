@@ -114,7 +114,8 @@ def attention_of_numpy(layer: CausalAttentionBlock, x: np.ndarray, mask: np.ndar
     size = dim // layer.num_heads
     attended = np.zeros_like(x)
     for row in range(rows):
-        query, key, value = np.split(dense(layer.project_in, norm(x[row])), 3, axis=-1)
+        query = dense(layer.project_query, norm(x[row]))
+        key, value = np.split(dense(layer.project_key_value, x[row]), 2, axis=-1)
         for head in range(layer.num_heads):
             part = slice(head * size, (head + 1) * size)
             for t in range(length):
@@ -125,8 +126,8 @@ def attention_of_numpy(layer: CausalAttentionBlock, x: np.ndarray, mask: np.ndar
                 weights = np.exp(logits - logits.max())
                 weights /= weights.sum()
                 attended[row, t, part] = sum(w * value[s, part] for w, s in zip(weights, visible, strict=True))
-    y = x + dense(layer.project_out, attended)
-    z = y + dense(layer.outer, np.maximum(dense(layer.inner, norm(y)), 0))
+    y = norm(norm(x) + dense(layer.project_out, attended))
+    z = y + dense(layer.outer, np.maximum(dense(layer.inner, y), 0))
     return z * mask[..., None]
 
 
