@@ -13,7 +13,7 @@ class CausalAttentionBlock(keras.layers.Layer):
     """Causal self-attention and a position-wise feed-forward layer, each added to the normalised inputs.
 
         q = LN(x)
-        y = LN(q + dropout(attention(q, keys and values of x)))      position t sees the positions <= t, not padding
+        y = LN(q + attention(q, keys and values of x))      position t sees the positions <= t that are not padding
         z = y + dropout(W2 dropout(relu(W1 y + b1)) + b2)
         output = z * mask
 
@@ -21,7 +21,7 @@ class CausalAttentionBlock(keras.layers.Layer):
 
     Args:
       num_heads: attention heads; `embedding_dim` is divided among them.
-      dropout: share of attention weights, and of each branch's outputs, set to 0 in training.
+      dropout: share of attention weights, and of the second layer's hidden and output values, set to 0 in training.
 
     Call arguments:
       inputs: float32 `(batch_size, length, embedding_dim)`.
@@ -62,8 +62,7 @@ class CausalAttentionBlock(keras.layers.Layer):
     def call(self, inputs: Any, mask: Any, training: bool = False) -> Any:
         """Return the block's outputs."""
         query = self.attention_norm(inputs)
-        attended = self._attend(query, inputs, mask, training)
-        y = self.feed_forward_norm(query + self.drop(attended, training=training))
+        y = self.feed_forward_norm(query + self._attend(query, inputs, mask, training))
         hidden = self.outer(self.drop(self.inner(y), training=training))
         z = y + self.drop(hidden, training=training)
         return z * ops.cast(mask, z.dtype)[..., None]
