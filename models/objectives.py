@@ -187,12 +187,15 @@ class RetrievalObjective:
         if self.name == "in_batch_softmax":
             return self._in_batch(model, query, positive, training)
         assert self.compare is not None
-        own = in_float32(model.score_pairs(query, self._encode(model, positive, training)))
         drawn, log_probability = self._draw(positive)
-        negatives = in_float32(model.score(query, self._encode(model, drawn, training)))  # (num_rows, num_negatives)
+        drawn, num_rows = ops.cast(drawn, positive.dtype), ops.shape(positive)[0]
+        # At once: every call of `lightgcn` convolves the whole graph.
+        items = self._encode(model, ops.concatenate([positive, drawn]), training)
+        own = in_float32(model.score_pairs(query, items[:num_rows]))
+        negatives = in_float32(model.score(query, items[num_rows:]))  # (num_rows, num_negatives)
         if self.name == "sampled_softmax":
             negatives = negatives - float(np.log(self.settings.num_negatives)) - log_probability
-        negatives = removed(negatives, ops.cast(drawn, positive.dtype)[None, :] == positive[:, None])
+        negatives = removed(negatives, drawn[None, :] == positive[:, None])
         return self.compare(own, self._hardest(negatives))
 
     def _draw(self, positive: Any) -> tuple[Any, Any]:
