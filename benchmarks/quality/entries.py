@@ -117,7 +117,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
             {"name": "bpr", "embedding_dim": 64}, {"epochs": 20, "batch_size": 4096, "learning_rate": 0.003, **_LAST}
         ),
         Entry({"name": "ncf"}, {"epochs": 4, "batch_size": 4096, "learning_rate": 0.002, **_LAST}),
-        Entry({"name": "lightgcn"}, {"epochs": 20, "batch_size": 131072, "learning_rate": 0.02, **_LAST}),
+        Entry({"name": "lightgcn"}, {"epochs": 30, "batch_size": 16384, "learning_rate": 0.01, **_LAST}),
         Entry({"name": "two_tower"}, {"epochs": 10, "batch_size": 2048, "learning_rate": 0.003, **_LAST}, 50),
         Entry({"name": "youtube_dnn"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
         Entry({"name": "single_tower_softmax"}, {"epochs": 10, "batch_size": 2048, **_LAST}, 50),
