@@ -32,7 +32,7 @@ def model(request: pytest.FixtureRequest) -> SequenceModel:
     generator = np.random.default_rng(0)
     made = build(parse_params({"name": request.param, "embedding_dim": 8}), SPACE)
     weights = made.get_weights()
-    made.set_weights([generator.normal(0, 0.5, w.shape) if w.dtype.kind == "f" else w for w in weights])
+    made.set_weights([generator.normal(0, 1.0, w.shape) if w.dtype.kind == "f" else w for w in weights])
     if not isinstance(made, SequenceModel):
         pytest.skip("does not read position by position")
     return made
@@ -48,7 +48,7 @@ def test_a_later_item_changes_no_earlier_position(model: SequenceModel) -> None:
     before = positions(model, 0, 2, 3, 4, 5, 6)
     after = positions(model, 0, 2, 3, 4, 9, 6)
     np.testing.assert_allclose(before[:4], after[:4], atol=1e-6)
-    assert np.abs(before[4:] - after[4:]).min(axis=0).max() > 1e-4
+    assert np.abs(before[4:] - after[4:]).min(axis=0).max() > 1e-3
 
 
 def test_the_query_is_the_last_position(model: SequenceModel) -> None:
