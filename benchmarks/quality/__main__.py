@@ -4,6 +4,7 @@ make bench-quality                                                      # everyt
 python -m benchmarks.quality --protocol criteo --seeds 5                # one protocol
 python -m benchmarks.quality --protocol next_item_1m --model sasrec     # one model
 python -m benchmarks.quality --protocol clicks_1m --model fm --validate # settings judged on a tenth of train
+python -m benchmarks.quality --protocol criteo --seeds 5 --deepctr ENV/bin/python  # beside DeepCTR's models
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.measurement import RESULTS, provenance
-from benchmarks.quality import measures, protocols
+from benchmarks.quality import beside, measures, protocols
 from benchmarks.quality.entries import ENTRIES, Entry
 from benchmarks.quality.problem import Problem
 from models.fitting import fit
@@ -120,9 +121,7 @@ def run(protocol: str, entry: Entry, data: Path, seeds: int, validate: bool, lea
         "model": entry.model,
         "training": entry.training,
         "history_length": entry.history_length,
-        "seeds": seeds,
-        "mean": {name: round(float(np.mean([run[name] for run in runs])), 5) for name in runs[0]},
-        "deviation": {name: round(float(np.std([run[name] for run in runs])), 5) for name in runs[0]},
+        **measures.over_seeds(runs),
     }
 
 
@@ -135,6 +134,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SHORTLIST_DATA", "data")))
     parser.add_argument("--validate", action="store_true", help="predict a part of train, print, write nothing")
     parser.add_argument("--leaking", action="store_true", help="ratings_small: counts and means from all rows")
+    parser.add_argument("--deepctr", type=Path, metavar="PYTHON", help="ranking: also train DeepCTR's model, run by it")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", help="a key of model or training")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -150,11 +150,20 @@ def main() -> None:
             logging.info("%s: %s", protocol, entry.name)
             result = run(protocol, entry, options.data, options.seeds, options.validate, options.leaking)
             print(json.dumps(result), flush=True)
-            if not options.validate:
-                folder = RESULTS / "quality" / protocol
-                folder.mkdir(parents=True, exist_ok=True)
-                name = entry.name + ("-leaking" if options.leaking else "")
-                (folder / f"{name}.json").write_text(json.dumps({**provenance(), **result}, indent=2) + "\n")
+            if options.validate:
+                continue
+            _write(protocol, entry.name + ("-leaking" if options.leaking else ""), result)
+            if options.deepctr and parse_params(entry.model).task == "ranking":
+                [problem] = problems(protocol, entry, options.data, validate=False, leaking=False)
+                if peer := beside.deepctr(entry, problem, options.seeds, options.deepctr):
+                    print(json.dumps(peer), flush=True)
+                    _write(protocol, f"deepctr-{entry.name}", peer)
+
+
+def _write(protocol: str, name: str, result: dict[str, Any]) -> None:
+    folder = RESULTS / "quality" / protocol
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps({**provenance(), **result}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

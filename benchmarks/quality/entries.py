@@ -38,7 +38,8 @@ _RANKERS: tuple[dict[str, Any], ...] = (
     {"name": "pnn", "products": "outer", **_DEEP},
     {"name": "dcn", "version": "v1", **_DEEP},
     {"name": "dcn", "version": "v2", **_DEEP},
-    {"name": "nfm", **_DEEP},
+    # As the peer has it: on a tenth of Criteo's train, the AUC is .730 so and .714 with batch normalization.
+    {"name": "nfm", "batch_normalization": False, **_DEEP},
     {"name": "afm", "embedding_dim": 16, "dropout": 0.0},
     {"name": "deepfm", **_DEEP},
     {"name": "xdeepfm", **_DEEP},

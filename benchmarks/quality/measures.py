@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -88,4 +90,18 @@ def ranked_rows(users: np.ndarray, liked: np.ndarray, scores: np.ndarray, k: int
         "ndcg normal": float(np.nanmean(gains)),
         f"precision@{k} strict": float(shares[strict].mean()),
         f"precision@{k} normal": float(shares.mean()),
+    }
+
+
+def over_seeds(runs: list[dict[str, float]]) -> dict[str, Any]:
+    """Return how many runs there were, and mean and standard deviation of each of their measures.
+
+    >>> over_seeds([{"auc": 0.7}, {"auc": 0.8}])
+    {'seeds': 2, 'mean': {'auc': 0.75}, 'deviation': {'auc': 0.05}}
+    """
+    columns = {name: np.array([run[name] for run in runs]) for name in runs[0]}
+    return {
+        "seeds": len(runs),
+        "mean": {name: round(float(values.mean()), 5) for name, values in columns.items()},
+        "deviation": {name: round(float(values.std()), 5) for name, values in columns.items()},
     }

@@ -42,7 +42,7 @@ def measured_section() -> str:
     for protocol, (title, names) in _SHOWN.items():
         files = sorted((RESULTS / "quality" / protocol).glob("*.json"))
         results = [json.loads(path.read_text()) for path in files]
-        rows = [(f"`{r['entry']}`{_told(r)}", r["mean"], r["deviation"], r["seeds"]) for r in results]
+        rows = [(_name(r), r["mean"], r["deviation"], r["seeds"]) for r in results]
         rows += [
             (peer["name"], peer["mean"], peer.get("deviation", {}), peer.get("seeds", 1))
             for peer in peers.get(protocol, [])
@@ -59,9 +59,12 @@ def measured_section() -> str:
     return "\n\n".join(parts)
 
 
-def _told(result: dict[str, Any]) -> str:
-    """Return what else has to be said of a row."""
-    return " (test rows leaking into counts and means)" if "all rows" in result["protocol"] else ""
+def _name(result: dict[str, Any]) -> str:
+    """Return what a row is called: a peer by its name, ours as code, with what else has to be said of it."""
+    if "entry" not in result:
+        return str(result["name"])
+    told = " (test rows leaking into counts and means)" if "all rows" in result["protocol"] else ""
+    return f"`{result['entry']}`{told}"
 
 
 def _cell(name: str, mean: dict[str, float], deviation: dict[str, float], seeds: int) -> str:

@@ -25,6 +25,7 @@ class NFM(ModelParams):
     embedding_dim: int = Field(16, ge=1, description="Length of a field's vector.")
     hidden_units: tuple[int, ...] = Field((128, 64), description="Hidden layers of the MLP.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of the MLP's hidden values dropped.")
+    batch_normalization: bool = Field(True, description="Normalise the summed products, as in the paper.")
 
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the untrained model."""
@@ -36,6 +37,7 @@ class NFM(ModelParams):
         from models.layers.linear_terms import LinearTerms
         from models.layers.with_logit import WithLogit
 
-        stack = DenseStack(self.hidden_units, dropout=self.dropout)
-        deep = WithLogit(BiInteraction(), keras.layers.BatchNormalization(), stack)
+        # With Keras' momentum of .99, what is served after a hundred steps is still normalised by the initial values.
+        normalization = [keras.layers.BatchNormalization(momentum=0.9)] if self.batch_normalization else []
+        deep = WithLogit(BiInteraction(), *normalization, DenseStack(self.hidden_units, dropout=self.dropout))
         return RankingModel(space.fields, self.embedding_dim, [deep], [LinearTerms(space.fields)])
