@@ -38,8 +38,8 @@ _SAMPLED_NEGATIVES = 100
 
 def problems(protocol: str, entry: Entry, data: Path, validate: bool, leaking: bool) -> list[Problem]:
     """Return what the entry is trained and tested on; several where the protocol has folds."""
-    if protocol == "next_item_1m":
-        return [protocols.next_item_1m(data, entry.history_length, with_validation=validate)]
+    if protocol.startswith("next_item"):
+        return [getattr(protocols, protocol)(data, entry.history_length, with_validation=validate)]
     if protocol == "ratings_100k":
         found = [protocols.ratings_100k(data, fold) for fold in (1, 2, 3, 4, 5)][: 1 if validate else 5]
     elif protocol == "ratings_small":
@@ -139,7 +139,10 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     PROGRESS.setLevel(logging.WARNING)  # a line an epoch is enough
-    for protocol in [options.protocol] if options.protocol else sorted(ENTRIES):
+    everything = sorted(ENTRIES)
+    if not (options.data / "sasrec" / "ml-1m.txt").exists():
+        everything.remove("next_item_published")  # not everybody has the authors' file
+    for protocol in [options.protocol] if options.protocol else everything:
         for entry in ENTRIES[protocol]:
             if options.model not in (None, entry.name, entry.model["name"]):
                 continue

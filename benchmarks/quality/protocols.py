@@ -103,22 +103,39 @@ def _clicks(every: Rows, train: np.ndarray, fields: list[Field]) -> Problem:
 
 
 def next_item_1m(data: Path, history_length: int, with_validation: bool = False) -> Problem:
-    """Return MovieLens 1M, leave-one-out by time: each user's last rating, ties in file order, is to be predicted.
-
-    All other ratings train, each as a positive; the full catalogue is ranked without what the user has rated.
-
-    Args:
-      data: folder of data sets.
-      history_length: earlier items a row carries; above 200, only test rows carry any: for models that train on who
-        chose what, and are asked with whole histories.
-      with_validation: leave the last ratings out altogether and predict those before them, to choose settings by.
-    """
+    """Return MovieLens 1M, leave-one-out by time, ties in file order; see `next_item`."""
     events = read_1m(data / "ml-1m", Quarantine()).events
     # Numbers, so that equal scores rank in the order of the official ids.
     numbers = (events[name].to_numpy().astype(np.int64) for name in (USER, ITEM))
     user, item = (np.unique(ids, return_inverse=True)[1] for ids in numbers)
     order = np.lexsort((np.arange(len(user)), events["timestamp"].to_numpy(), user))
-    user, item = user[order], item[order]
+    return next_item(user[order], item[order], history_length, with_validation)
+
+
+def next_item_published(data: Path, history_length: int, with_validation: bool = False) -> Problem:
+    """Return MovieLens 1M in the order that SASRec's authors published, films with five ratings or more; `next_item`.
+
+    `sasrec/ml-1m.txt` in the folder of data sets has a line of user and item an event, oldest first (SHA-256 b725f3ac).
+
+    Raises:
+      FileNotFoundError: it is not there.
+    """
+    user, item = np.loadtxt(data / "sasrec" / "ml-1m.txt", dtype=np.int64, unpack=True) - 1
+    return next_item(user, item, history_length, with_validation)
+
+
+def next_item(user: np.ndarray, item: np.ndarray, history_length: int, with_validation: bool = False) -> Problem:
+    """Return leave-one-out: each user's last event is to be predicted.
+
+    All other events train, each as a positive; the full catalogue is ranked without what the user has chosen.
+
+    Args:
+      user: int64 `(num_events,)`, from 0 without gaps, in order.
+      item: int64 `(num_events,)`, from 0, oldest first within a user.
+      history_length: earlier items a row carries; above 200, only test rows carry any: for models that train on who
+        chose what, and are asked with whole histories.
+      with_validation: leave the last events out altogether and predict those before them, to choose settings by.
+    """
     if with_validation:
         kept = np.r_[user[1:] == user[:-1], False]
         user, item = user[kept], item[kept]

@@ -17,6 +17,7 @@ from reporting.models_docs import model_section
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 _PEERS = Path(__file__).with_name("peers.json")
 
+_NEXT_ITEM = ("ndcg@10", "hit_rate@10", "ndcg@10 of 100 sampled", "hit_rate@10 of 100 sampled")
 # Protocol -> title, and the measures shown: the first one orders the rows; with a - in front, lower is better.
 _SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     "criteo": ("Criteo, 8,000 rows", ("auc", "log_loss")),
@@ -30,8 +31,9 @@ _SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     "cold_items_100k_titles": ("The same, and the words of their titles", ("ndcg@10", "hit_rate@10")),
     "next_item_1m": (
         "MovieLens 1M, leave-one-out by time, full catalogue (and 100 sampled negatives)",
-        ("ndcg@10", "hit_rate@10", "ndcg@10 of 100 sampled", "hit_rate@10 of 100 sampled"),
+        _NEXT_ITEM,
     ),
+    "next_item_published": ("The same, in the order that SASRec's authors published", _NEXT_ITEM),
 }
 
 
