@@ -322,7 +322,7 @@ def test_a_newer_version_takes_over_without_a_failed_request(server: Server) -> 
     done = threading.Event()
 
     def load() -> None:
-        while not done.is_set():
+        while not done.wait(0.005):  # no pause at all, and the loading of versions waits behind the requests
             try:
                 status, answer = server.predict("recommend", user_id=["u1"], k=1)
             except OSError as error:
