@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -138,5 +138,8 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry({"name": "two_tower_rating"}, {"epochs": 6, **_LAST}),
     ),
     "next_item_1m": _NEXT_ITEM,
-    "next_item_published": _NEXT_ITEM,
+    # As many items as SASRec's authors read.
+    "next_item_published": tuple(
+        replace(entry, history_length=200) if entry.name == "sasrec" else entry for entry in _NEXT_ITEM
+    ),
 }
