@@ -25,6 +25,7 @@ class RankingModel(keras.Model):
       embedding_dim: length of the shared field vectors.
       branches: layers that map `(batch_size, num_fields, embedding_dim)` to `(batch_size, 1)`.
       feature_branches: layers that map the transformed features by name to `(batch_size, 1)`.
+      scale: standard deviation of the field vectors' initial values.
     """
 
     def __init__(
@@ -33,10 +34,11 @@ class RankingModel(keras.Model):
         embedding_dim: int,
         branches: Sequence[keras.layers.Layer] = (),
         feature_branches: Sequence[keras.layers.Layer] = (),
+        scale: float = 0.05,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.vectors = FieldVectors(fields, embedding_dim) if branches else None
+        self.vectors = FieldVectors(fields, embedding_dim, scale=scale) if branches else None
         self.branches = list(branches)
         self.feature_branches = list(feature_branches)
 

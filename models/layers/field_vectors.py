@@ -15,10 +15,10 @@ from models.layers.pooling import MaskedPooling, Pooling
 from models.layers.token_embedding import TokenEmbedding
 
 
-def token_tables(fields: Iterable[Field], embedding_dim: int) -> dict[str, TokenEmbedding]:
+def token_tables(fields: Iterable[Field], embedding_dim: int, scale: float = 0.05) -> dict[str, TokenEmbedding]:
     """Return one embedding table a vocabulary; hand it to several `FieldVectors` that should share them."""
     sizes = {field.vocabulary: field.vocabulary_size for field in fields if field.vocabulary is not None}
-    return {name: TokenEmbedding(size, embedding_dim, name=f"tokens_{name}") for name, size in sizes.items()}
+    return {name: TokenEmbedding(size, embedding_dim, scale, name=f"tokens_{name}") for name, size in sizes.items()}
 
 
 class FieldVectors(keras.layers.Layer):
@@ -35,6 +35,7 @@ class FieldVectors(keras.layers.Layer):
       embedding_dim: length of a vector.
       list_pooling: how lists are pooled.
       tables: tables of the vocabularies, to be shared with other layers; None: own ones.
+      scale: standard deviation of the initial values of own tables and of the numeric fields' vectors.
 
     Call arguments:
       features: transformed features by name.
@@ -49,12 +50,14 @@ class FieldVectors(keras.layers.Layer):
         embedding_dim: int,
         list_pooling: Pooling = "mean",
         tables: dict[str, TokenEmbedding] | None = None,
+        scale: float = 0.05,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.fields = tuple(fields)
         self.embedding_dim = embedding_dim
-        self.tables = token_tables(self.fields, embedding_dim) if tables is None else tables
+        self.tables = token_tables(self.fields, embedding_dim, scale) if tables is None else tables
+        self.scale = scale
         self.poolings = {f.name: _reader(f, list_pooling) for f in self.fields if f.is_list}
         self.encoders: dict[str, keras.layers.Layer] = {
             f.name: ImageEncoder(embedding_dim) if f.kind == "image" else keras.layers.Dense(embedding_dim)
@@ -64,7 +67,7 @@ class FieldVectors(keras.layers.Layer):
 
     def build(self, features_shape: Mapping[str, Any]) -> None:
         """Create the vectors of the numeric fields."""
-        initializer = keras.initializers.RandomNormal(stddev=0.05)
+        initializer = keras.initializers.RandomNormal(stddev=self.scale)
         self.numeric = {
             field.name: self.add_weight((self.embedding_dim,), initializer, name=f"numeric_{field.name}")
             for field in self.fields

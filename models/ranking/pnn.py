@@ -39,4 +39,6 @@ class PNN(ModelParams):
         from models.layers.with_logit import WithLogit
 
         branch = WithLogit(ProductSignals(self.products), DenseStack(self.hidden_units, dropout=self.dropout))
-        return RankingModel(space.fields, self.embedding_dim, [branch])
+        # Products that start small let the vectors beside them learn first: on a tenth of the clicks of MovieLens 1M's
+        # train the AUC is .815, and .814 with the usual .05; .805 and .801 with a step of .001.
+        return RankingModel(space.fields, self.embedding_dim, [branch], scale=0.01)
