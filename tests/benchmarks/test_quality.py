@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import doctest
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.metrics
 
-from benchmarks.quality import measures, problem, protocols, table
-from benchmarks.quality.entries import ENTRIES
+from benchmarks.quality import beside, measures, problem, protocols, table
+from benchmarks.quality.entries import ENTRIES, Entry
 from models.registry import parse_params
 from settings.training import TrainingSettings
 
@@ -64,6 +65,47 @@ def test_the_last_rating_by_time_and_file_order_is_left_out(tmp_path: Path) -> N
     # The second last is asked for; user 3 has nothing before it, and what is asked for is never trained on.
     assert earlier.test.features["item_id"].tolist() == [tokens[20], tokens[30], tokens[40]]
     assert len(earlier.data.train) == 2
+
+
+def test_published_sequences_are_taken_as_they_stand(tmp_path: Path) -> None:
+    (tmp_path / "sasrec").mkdir()
+    (tmp_path / "sasrec" / "ml-1m.txt").write_text("1 3\n1 1\n1 2\n2 2\n2 3\n")
+    found = protocols.next_item_published(tmp_path, history_length=2)
+    assert found.test.features["history"].tolist() == [[4, 2], [0, 3]]
+    assert found.test.features["item_id"].tolist() == [3, 4]
+    assert found.data.train.features["item_id"].tolist() == [4, 2, 3]
+    assert found.seen is not None
+    assert found.seen.tolist() == [[True, False, True], [False, True, False]]
+
+
+def test_a_peer_gets_the_same_rows_and_settings_and_is_judged_by_the_same_measures(tmp_path: Path) -> None:
+    write_1m(tmp_path / "ml-1m")
+    clicks = protocols.clicks_1m(tmp_path)
+    entry = next(entry for entry in ENTRIES["clicks_1m"] if entry.name == "deepfm")
+    # DeepCTR is not in the lock file: a stand-in answers with what it was given.
+    peer = tmp_path / "python"
+    peer.write_text(
+        f"#!{sys.executable}\n"
+        "import json, sys, numpy as np\n"
+        "folder = sys.argv[-1]\n"
+        "asked, rows = json.load(open(folder + '/asked.json')), np.load(folder + '/rows.npz')\n"
+        "assert len(rows['train liked']) == len(rows['train user_id']) == 6\n"
+        "assert all(rows['train ' + name].max() < size for name, size in asked['tokens'].items())\n"
+        "np.save(folder + '/probabilities.npy', [rows['test user_id'] / 10] * asked['seeds'])\n"
+        "open(folder + '/version.txt', 'w').write('1.0')\n"
+    )
+    peer.chmod(0o755)
+    found = beside.deepctr(entry, clicks, 2, peer)
+    assert found is not None
+    assert found["name"] == "deepfm of deepctr 1.0"
+    assert found["asked"]["model"] == "DeepFM"
+    assert {name: found["asked"][name] for name in ("epochs", "batch_size", "learning_rate")} == {
+        name: entry.training[name] for name in ("epochs", "batch_size", "learning_rate")
+    }
+    assert found["seeds"] == 2
+    answers = clicks.test.features["user_id"] / 10
+    assert found["mean"]["log_loss"] == pytest.approx(measures.log_loss(clicks.test.liked, answers), abs=1e-5)
+    assert beside.deepctr(Entry({"name": "ffm"}), clicks, 1, peer) is None
 
 
 def test_counts_and_means_leave_the_rows_own_rating_and_all_test_rows_out() -> None:
