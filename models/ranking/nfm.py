@@ -40,4 +40,5 @@ class NFM(ModelParams):
         # With Keras' momentum of .99, what is served after a hundred steps is still normalised by the initial values.
         normalization = [keras.layers.BatchNormalization(momentum=0.9)] if self.batch_normalization else []
         deep = WithLogit(BiInteraction(), *normalization, DenseStack(self.hidden_units, dropout=self.dropout))
-        return RankingModel(space.fields, self.embedding_dim, [deep], [LinearTerms(space.fields)])
+        # Small at first: on a tenth of the clicks of MovieLens 1M's train the AUC is .813, and .808 with the usual .05.
+        return RankingModel(space.fields, self.embedding_dim, [deep], [LinearTerms(space.fields)], scale=0.01)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from keras import ops
+from keras.layers import BatchNormalization
 
 from models.archetypes.shared_projection import SharedProjectionModel
 from models.feature_space import FeatureSpace, Field
@@ -42,9 +43,10 @@ def test_after_a_short_training_nfm_serves_with_the_statistics_it_trained_with()
     model = parse_params({"name": "nfm", "dropout": 0.0}).build(FeatureSpace(fields, None, num_items=1))
     batch = {name: np.random.default_rng(0).integers(0, 50, 512) for name in "abc"}
     for _ in range(60):
-        trained = array(model(batch, training=True))
-    # Keras' momentum of .99 leaves more than half of the initial variance, and a correlation of .87.
-    assert np.corrcoef(array(model(batch)), trained)[0, 1] > 0.95
+        model(batch, training=True)
+    [normalization] = [layer for layer in model._flatten_layers() if isinstance(layer, BatchNormalization)]
+    # It starts at 1; the products of small vectors vary by much less. Keras' momentum of .99 would leave .55 of it.
+    assert array(normalization.moving_variance).max() < 0.01
 
 
 def test_field_aware_pairs_take_the_vector_for_each_other() -> None:
