@@ -25,10 +25,11 @@ def probabilities(asked: dict[str, Any], rows: Any, seed: int) -> np.ndarray:
     """Return the probability of each test row after training on the train rows."""
     tf.keras.backend.clear_session()
     tf.keras.utils.set_random_seed(seed)
-    columns = [DenseFeat(name, 1) for name in asked["numbers"]]
-    columns += [SparseFeat(name, size, embedding_dim=asked["dim"]) for name, size in asked["tokens"].items()]
-    # Columns of the linear part and of the deep part; PNN has no linear part.
-    parts = [columns] if asked["model"] == "PNN" else [columns, columns]
+    numbers = [DenseFeat(name, 1) for name in asked["numbers"]]
+    tokens = [SparseFeat(name, size, embedding_dim=asked["dim"]) for name, size in asked["tokens"].items()]
+    columns = [*numbers, *tokens]
+    # Columns of the linear part and of the other one. PNN has no linear part; AFM has no pairs with numbers.
+    parts = {"PNN": [columns], "AFM": [columns, tokens]}.get(asked["model"], [columns, columns])
     model = getattr(models, asked["model"])(*parts, seed=seed, **asked["options"])
     model.compile(tf.keras.optimizers.Adam(asked["learning_rate"]), "binary_crossentropy")
     train, test = ({column.name: rows[f"{part} {column.name}"] for column in columns} for part in ("train", "test"))
