@@ -53,6 +53,9 @@ _CRITEO_EPOCHS = {"fm": 8, "afm": 20}
 # with .002 and .810 with .005; with .001 and .005 dcn has .799 and .809, pnn .801 and .814, fm .796 and .805, afm .797
 # and .804.
 _CLICKS_RATE = 0.005
+# On a tenth of the clicks' train, the AUC of pnn is .815 with this and .814 with the default of .05, that of nfm, whose
+# default it is, .813 and .808; on a tenth of Criteo's, .737 and .743, and .742 and .730.
+_SMALL = {"initial_scale": 0.01}
 # On a tenth of train: RMSE .876 at best without L2, rising after two epochs; .867 with .003, .857 with the larger,
 # falling step as well, .853 with .01.
 _MF_DNN: dict[str, Any] = {
@@ -120,7 +123,10 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry(model, {"epochs": _CRITEO_EPOCHS.get(model["name"], 2), "batch_size": 256, **_LAST}) for model in _RANKERS
     ),
     "clicks_1m": tuple(
-        Entry(model, {"epochs": 3, "batch_size": 2048, "learning_rate": _CLICKS_RATE, **_LAST})
+        Entry(
+            model | (_SMALL if model["name"] == "pnn" else {}),
+            {"epochs": 3, "batch_size": 2048, "learning_rate": _CLICKS_RATE, **_LAST},
+        )
         for model in (*_RANKERS, {"name": "microxl"})
     ),
     "ratings_100k": (
