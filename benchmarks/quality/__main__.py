@@ -109,11 +109,11 @@ def _sampled_ranks(scores: np.ndarray, target: np.ndarray, generator: np.random.
     return (np.take_along_axis(scores, drawn, axis=1) > own).sum(axis=1) + 1
 
 
-def run(protocol: str, entry: Entry, data: Path, seeds: int, validate: bool, leaking: bool) -> dict[str, Any]:
+def run(protocol: str, entry: Entry, found: list[Problem], seeds: int, leaking: bool) -> dict[str, Any]:
     """Return the means over folds and seeds, and over seeds also the spread."""
     runs = []
     for seed in range(seeds):
-        folds = [measure(entry, problem, seed) for problem in problems(protocol, entry, data, validate, leaking)]
+        folds = [measure(entry, problem, seed) for problem in found]
         runs.append({name: float(np.mean([fold[name] for fold in folds])) for name in folds[0]})
     return {
         "protocol": protocol + (", counts and means from all rows" if leaking else ""),
@@ -140,7 +140,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     PROGRESS.setLevel(logging.WARNING)  # a line an epoch is enough
     everything = sorted(ENTRIES)
-    if not (options.data / "sasrec" / "ml-1m.txt").exists():
+    if not (options.data / protocols.PUBLISHED).exists():
         everything.remove("next_item_published")  # not everybody has the authors' file
     for protocol in [options.protocol] if options.protocol else everything:
         for entry in ENTRIES[protocol]:
@@ -151,13 +151,14 @@ def main() -> None:
                 place = entry.training if key in TrainingSettings.model_fields else entry.model
                 place[key] = json.loads(value)
             logging.info("%s: %s", protocol, entry.name)
-            result = run(protocol, entry, options.data, options.seeds, options.validate, options.leaking)
+            found = problems(protocol, entry, options.data, options.validate, options.leaking)
+            result = run(protocol, entry, found, options.seeds, options.leaking)
             print(json.dumps(result), flush=True)
             if options.validate:
                 continue
             _write(protocol, entry.name + ("-leaking" if options.leaking else ""), result)
             if options.deepctr and parse_params(entry.model).task == "ranking":
-                [problem] = problems(protocol, entry, options.data, validate=False, leaking=False)
+                [problem] = found
                 if peer := beside.deepctr(entry, problem, options.seeds, options.deepctr):
                     print(json.dumps(peer), flush=True)
                     _write(protocol, f"deepctr-{entry.name}", peer)

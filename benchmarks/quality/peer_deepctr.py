@@ -16,22 +16,22 @@ os.environ.update(TF_USE_LEGACY_KERAS="1", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBL
 
 import deepctr  # type: ignore[import-not-found]
 import numpy as np
-import tensorflow as tf
+import tf_keras
 from deepctr import models
 from deepctr.feature_column import DenseFeat, SparseFeat  # type: ignore[import-not-found]
 
 
 def probabilities(asked: dict[str, Any], rows: Any, seed: int) -> np.ndarray:
     """Return the probability of each test row after training on the train rows."""
-    tf.keras.backend.clear_session()
-    tf.keras.utils.set_random_seed(seed)
+    tf_keras.backend.clear_session()
+    tf_keras.utils.set_random_seed(seed)
     numbers = [DenseFeat(name, 1) for name in asked["numbers"]]
     tokens = [SparseFeat(name, size, embedding_dim=asked["dim"]) for name, size in asked["tokens"].items()]
     columns = [*numbers, *tokens]
     # Columns of the linear part and of the other one. PNN has no linear part; AFM has no pairs with numbers.
     parts = {"PNN": [columns], "AFM": [columns, tokens]}.get(asked["model"], [columns, columns])
     model = getattr(models, asked["model"])(*parts, seed=seed, **asked["options"])
-    model.compile(tf.keras.optimizers.Adam(asked["learning_rate"]), "binary_crossentropy")
+    model.compile(tf_keras.optimizers.Adam(asked["learning_rate"]), "binary_crossentropy")
     train, test = ({column.name: rows[f"{part} {column.name}"] for column in columns} for part in ("train", "test"))
     model.fit(train, rows["train liked"], batch_size=asked["batch_size"], epochs=asked["epochs"], verbose=0)
     return np.asarray(model.predict(test, batch_size=8192, verbose=0)).ravel()

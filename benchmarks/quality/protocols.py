@@ -32,6 +32,8 @@ from models.training_data import Arrays, Rows, TrainingData
 
 # A million train rows of longer histories would not fit into memory.
 _LONGEST_IN_TRAINING = 200
+# What SASRec's authors published, in the folder of data sets.
+PUBLISHED = Path("sasrec", "ml-1m.txt")
 
 
 def criteo(data: Path) -> Problem:
@@ -115,12 +117,12 @@ def next_item_1m(data: Path, history_length: int, with_validation: bool = False)
 def next_item_published(data: Path, history_length: int, with_validation: bool = False) -> Problem:
     """Return MovieLens 1M in the order that SASRec's authors published, films with five ratings or more; `next_item`.
 
-    `sasrec/ml-1m.txt` in the folder of data sets has a line of user and item an event, oldest first (SHA-256 b725f3ac).
+    `PUBLISHED` has a line of user and item an event, oldest first (SHA-256 b725f3ac).
 
     Raises:
       FileNotFoundError: it is not there.
     """
-    user, item = np.loadtxt(data / "sasrec" / "ml-1m.txt", dtype=np.int64, unpack=True) - 1
+    user, item = np.loadtxt(data / PUBLISHED, dtype=np.int64, unpack=True) - 1
     return next_item(user, item, history_length, with_validation)
 
 

@@ -29,10 +29,7 @@ _SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     "ratings_100k": ("MovieLens 100K, folds u1 to u5", ("-rmse",)),
     "cold_items_100k": ("MovieLens 100K, films without a rating, by id, genres and year", ("ndcg@10", "hit_rate@10")),
     "cold_items_100k_titles": ("The same, and the words of their titles", ("ndcg@10", "hit_rate@10")),
-    "next_item_1m": (
-        "MovieLens 1M, leave-one-out by time, full catalogue (and 100 sampled negatives)",
-        _NEXT_ITEM,
-    ),
+    "next_item_1m": ("MovieLens 1M, leave-one-out by time, full catalogue (and 100 sampled negatives)", _NEXT_ITEM),
     "next_item_published": ("The same, in the order that SASRec's authors published", _NEXT_ITEM),
 }
 
