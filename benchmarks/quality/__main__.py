@@ -42,6 +42,8 @@ def problems(protocol: str, entry: Entry, data: Path, validate: bool, leaking: b
         return [getattr(protocols, protocol)(data, entry.history_length, with_validation=validate)]
     if protocol == "ratings_100k":
         found = [protocols.ratings_100k(data, fold) for fold in (1, 2, 3, 4, 5)][: 1 if validate else 5]
+    elif protocol == "criteo_folds":
+        found = [protocols.criteo_folds(data, fold) for fold in range(1, 11)]
     elif protocol == "ratings_small":
         found = [protocols.ratings_small(data, leaking=leaking)]
     else:
@@ -111,10 +113,7 @@ def _sampled_ranks(scores: np.ndarray, target: np.ndarray, generator: np.random.
 
 def run(protocol: str, entry: Entry, found: list[Problem], seeds: int, leaking: bool) -> dict[str, Any]:
     """Return the means over folds and seeds, and over seeds also the spread."""
-    runs = []
-    for seed in range(seeds):
-        folds = [measure(entry, problem, seed) for problem in found]
-        runs.append({name: float(np.mean([fold[name] for fold in folds])) for name in folds[0]})
+    runs = [measures.over_folds([measure(entry, problem, seed) for problem in found]) for seed in range(seeds)]
     return {
         "protocol": protocol + (", counts and means from all rows" if leaking else ""),
         "entry": entry.name,
@@ -157,11 +156,10 @@ def main() -> None:
             if options.validate:
                 continue
             _write(protocol, entry.name + ("-leaking" if options.leaking else ""), result)
-            if options.deepctr and parse_params(entry.model).task == "ranking":
-                [problem] = found
-                if peer := beside.deepctr(entry, problem, options.seeds, options.deepctr):
-                    print(json.dumps(peer), flush=True)
-                    _write(protocol, f"deepctr-{entry.name}", peer)
+            beside_us = options.deepctr and parse_params(entry.model).task == "ranking"
+            if beside_us and (peer := beside.deepctr(entry, found, options.seeds, options.deepctr)):
+                print(json.dumps(peer), flush=True)
+                _write(protocol, f"deepctr-{entry.name}", peer)
 
 
 def _write(protocol: str, name: str, result: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,13 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def deepctr(entry: Entry, problem: Problem, seeds: int, python: Path) -> dict[str, Any] | None:
+def deepctr(entry: Entry, problems: Sequence[Problem], seeds: int, python: Path) -> dict[str, Any] | None:
     """Return what DeepCTR's model of the entry scores, means and spread over seeds; None where it has no such model.
 
     Args:
       entry: ours.
-      problem: rows of a ranking protocol.
-      seeds: trainings.
+      problems: rows of a ranking protocol, several where it has folds.
+      seeds: trainings of each.
       python: interpreter of an environment with DeepCTR.
     """
     if entry.name not in _MODELS:
@@ -45,28 +46,28 @@ def deepctr(entry: Entry, problem: Problem, seeds: int, python: Path) -> dict[st
     name, options = _MODELS[entry.name]
     if "hidden_units" in entry.model:
         options = {"dnn_hidden_units": entry.model["hidden_units"], **options}
-    training = TrainingSettings(**entry.training)
-    numbers = [field.name for field in problem.space.fields if field.kind == "numeric"]
-    tokens = {field.name: field.vocabulary_size for field in problem.space.fields if field.kind == "categorical"}
-    asked = {
-        "model": name,
-        "options": options,
-        "dim": entry.model["embedding_dim"],
-        "numbers": numbers,
-        "tokens": tokens,
-        "seeds": seeds,
-        **training.model_dump(include={"epochs", "batch_size", "learning_rate"}),
-    }
+    settings = TrainingSettings(**entry.training).model_dump(include={"epochs", "batch_size", "learning_rate"})
+    asked = {"model": name, "options": options, "dim": entry.model["embedding_dim"], "seeds": seeds, **settings}
+    answers = [_answers(asked, problem, python) for problem in problems]
+    folds_of_seeds = zip(*(runs for runs, _ in answers), strict=True)
+    found = measures.over_seeds([measures.over_folds(list(folds)) for folds in folds_of_seeds])
+    return {"name": f"{entry.name} of deepctr {answers[0][1]}", "asked": asked, **found}
+
+
+def _answers(asked: dict[str, Any], problem: Problem, python: Path) -> tuple[list[dict[str, float]], str]:
+    """Return the measures of each seed, and DeepCTR's version."""
+    fields = problem.space.fields
+    numbers = [field.name for field in fields if field.kind == "numeric"]
+    tokens = {field.name: field.vocabulary_size for field in fields if field.kind == "categorical"}
     parts = {"train": problem.data.train, "test": problem.test}
     rows = {f"{part} {field}": of.features[field] for part, of in parts.items() for field in (*numbers, *tokens)}
     rows["train liked"] = problem.data.train.liked
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / "asked.json").write_text(json.dumps(asked))
+        (folder / "asked.json").write_text(json.dumps({**asked, "numbers": numbers, "tokens": tokens}))
         np.savez(folder / "rows.npz", allow_pickle=False, **rows)
         subprocess.run([python, "-P", _SCRIPT, folder], check=True)
         answers = np.load(folder / "probabilities.npy")
         version = (folder / "version.txt").read_text()
     liked = problem.test.liked
-    runs = [{"auc": measures.auc(liked, p), "log_loss": measures.log_loss(liked, p)} for p in answers]
-    return {"name": f"{entry.name} of deepctr {version}", "asked": asked, **measures.over_seeds(runs)}
+    return [{"auc": measures.auc(liked, p), "log_loss": measures.log_loss(liked, p)} for p in answers], version

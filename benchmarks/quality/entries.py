@@ -14,17 +14,20 @@ class Entry:
       model: `name` and hyperparameters.
       training: as in the configuration.
       history_length: earlier items a row carries, where the protocol has histories.
+      variant: what else tells two entries of one model apart.
     """
 
     model: dict[str, Any]
     training: dict[str, Any] = field(default_factory=dict)
     history_length: int = 1
+    variant: str = ""
 
     @property
     def name(self) -> str:
         """The model's name, with the option that tells two entries of one model apart."""
         told = ("version", "products", "metric", "pooling", "mode")
-        return "-".join(str(self.model[key]) for key in ("name", *told) if key in self.model)
+        options = [str(self.model[key]) for key in ("name", *told) if key in self.model]
+        return "-".join([*options, self.variant] if self.variant else options)
 
 
 # As the peers are run: vectors of 16, layers of 256, 128 and 64, no dropout, Adam at 0.001.
@@ -117,12 +120,15 @@ _NEXT_ITEM = (
     ),
 )
 
+_CRITEO = tuple(
+    Entry(model, {"epochs": _CRITEO_EPOCHS.get(model["name"], 2), "batch_size": 256, **_LAST}) for model in _RANKERS
+)
+
 ENTRIES: dict[str, tuple[Entry, ...]] = {
     "cold_items_100k": _COLD,
     "cold_items_100k_titles": _COLD,
-    "criteo": tuple(
-        Entry(model, {"epochs": _CRITEO_EPOCHS.get(model["name"], 2), "batch_size": 256, **_LAST}) for model in _RANKERS
-    ),
+    "criteo": _CRITEO,
+    "criteo_folds": _CRITEO,
     "clicks_1m": tuple(
         Entry(
             model | (_SMALL if model["name"] == "pnn" else {}),

@@ -93,6 +93,15 @@ def ranked_rows(users: np.ndarray, liked: np.ndarray, scores: np.ndarray, k: int
     }
 
 
+def over_folds(folds: list[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of each measure.
+
+    >>> over_folds([{"auc": 0.5}, {"auc": 1.0}])
+    {'auc': 0.75}
+    """
+    return {name: float(np.mean([fold[name] for fold in folds])) for name in folds[0]}
+
+
 def over_seeds(runs: list[dict[str, float]]) -> dict[str, Any]:
     """Return how many runs there were, and mean and standard deviation of each of their measures.
 

@@ -20,7 +20,8 @@ _PEERS = Path(__file__).with_name("peers.json")
 _NEXT_ITEM = ("ndcg@10", "hit_rate@10", "ndcg@10 of 100 sampled", "hit_rate@10 of 100 sampled")
 # Protocol -> title, and the measures shown: the first one orders the rows; with a - in front, lower is better.
 _SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
-    "criteo": ("Criteo, 8,000 rows", ("auc", "log_loss")),
+    "criteo": ("Criteo, 8,000 rows, 800 of them test", ("auc", "log_loss")),
+    "criteo_folds": ("The same, each tenth tested in turn", ("auc", "log_loss")),
     "clicks_1m": ("MovieLens 1M as clicks", ("auc", "log_loss")),
     "ratings_small": (
         "MovieLens latest-small (2016), random 80/20",

@@ -16,11 +16,12 @@ class ProductSignals(keras.layers.Layer):
     """The field vectors side by side, and the products of their pairs.
 
         inner:  output = [v_1, .., v_F, v_1·v_2, v_1·v_3, .., v_(F-1)·v_F]
-        outer:  output = [v_1, .., v_F, s s'],   s = sum_i v_i,   so s s' is the sum of the outer products of all pairs
+        outer:  output = [v_1, .., v_F, s s' / F],   s = sum_i v_i,   so s s' sums the outer products of all pairs
 
     A dense layer on the output computes the paper's l_z + l_p + b. The paper's inner products include those of a field
     with itself, these do not. `outer` is the paper's superposition; its single products v_i v_j' would be
-    `F (F - 1) / 2` times as many numbers.
+    `F (F - 1) / 2` times as many numbers. Divided by F, which the dense layer can undo, the products of many fields do
+    not start by drowning the vectors.
 
     Args:
       products: `inner` or `outer`.
@@ -38,7 +39,7 @@ class ProductSignals(keras.layers.Layer):
       >>> ProductSignals("inner")(vectors).numpy().tolist()
       [[1.0, 2.0, 3.0, 4.0, 11.0]]
       >>> ProductSignals("outer")(vectors).numpy().tolist()  # s = [4, 6]
-      [[1.0, 2.0, 3.0, 4.0, 16.0, 24.0, 24.0, 36.0]]
+      [[1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 12.0, 18.0]]
 
     Reference:
       Qu et al.: Product-based neural networks for user response prediction, 2016, https://arxiv.org/abs/1611.00144
@@ -57,7 +58,7 @@ class ProductSignals(keras.layers.Layer):
             products = self.inner_products(ops.unstack(vectors, axis=1))
         else:
             total = ops.sum(vectors, axis=1)
-            products = ops.reshape(total[:, :, None] * total[:, None, :], (-1, dim * dim))
+            products = ops.reshape(total[:, :, None] * total[:, None, :] / num_fields, (-1, dim * dim))
         return ops.concatenate([linear, products], axis=1)
 
     def compute_output_shape(self, vectors_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

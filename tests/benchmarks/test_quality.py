@@ -50,6 +50,26 @@ def write_1m(folder: Path) -> None:
     (folder / "movies.dat").write_text("".join(f"{i}::Film {i} (199{i // 10})::Drama|War\n" for i in (10, 20, 30, 40)))
 
 
+def test_each_row_of_criteo_tests_in_one_fold_and_trains_in_the_others(tmp_path: Path) -> None:
+    (tmp_path / "criteo").mkdir()
+    # The first number and the first token of a row are its own; a token that tests was thus never trained on.
+    lines = [f"{row % 2}\t{row}" + "\t" * 13 + f"token{row}" + "\tboth" * 25 for row in range(20)]
+    for name, part in (("train", lines[:16]), ("dev", lines[16:18]), ("test", lines[18:])):
+        (tmp_path / "criteo" / f"{name}.csv").write_text("\n".join(part) + "\n")
+    tested = []
+    for fold in range(1, 11):
+        found = protocols.criteo_folds(tmp_path, fold)
+        assert len(found.data.train) == 18
+        assert found.data.train.features["I0"].mean() == pytest.approx(0, abs=1e-6)
+        assert set(found.test.features["C0"]) == {1}
+        assert set(found.test.features["C1"]) == {2}
+        numbers = np.sort(np.concatenate([found.data.train.features["I0"], found.test.features["I0"]]))
+        tested += np.searchsorted(numbers, found.test.features["I0"]).tolist()
+    assert sorted(tested) == list(range(20))
+    whole = protocols.criteo(tmp_path)
+    assert (len(whole.data.train), len(whole.test)) == (16, 4)
+
+
 def test_the_last_rating_by_time_and_file_order_is_left_out(tmp_path: Path) -> None:
     write_1m(tmp_path / "ml-1m")
     found = protocols.next_item_1m(tmp_path, history_length=2)
@@ -95,7 +115,7 @@ def test_a_peer_gets_the_same_rows_and_settings_and_is_judged_by_the_same_measur
         "open(folder + '/version.txt', 'w').write('1.0')\n"
     )
     peer.chmod(0o755)
-    found = beside.deepctr(entry, clicks, 2, peer)
+    found = beside.deepctr(entry, [clicks], 2, peer)
     assert found is not None
     assert found["name"] == "deepfm of deepctr 1.0"
     assert found["asked"]["model"] == "DeepFM"
@@ -105,7 +125,7 @@ def test_a_peer_gets_the_same_rows_and_settings_and_is_judged_by_the_same_measur
     assert found["seeds"] == 2
     answers = clicks.test.features["user_id"] / 10
     assert found["mean"]["log_loss"] == pytest.approx(measures.log_loss(clicks.test.liked, answers), abs=1e-5)
-    assert beside.deepctr(Entry({"name": "ffm"}), clicks, 1, peer) is None
+    assert beside.deepctr(Entry({"name": "ffm"}), [clicks], 1, peer) is None
 
 
 def test_counts_and_means_leave_the_rows_own_rating_and_all_test_rows_out() -> None:

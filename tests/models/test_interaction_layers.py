@@ -69,9 +69,9 @@ def test_inner_products_are_those_of_all_pairs_in_any_fixed_order() -> None:
     assert ProductSignals("inner").compute_output_shape((3, 4, 5)) == found.shape
 
 
-def test_outer_products_are_summed_over_all_pairs() -> None:
+def test_outer_products_of_all_pairs_are_summed_and_divided_by_the_number_of_fields() -> None:
     found = array(ProductSignals("outer")(VECTORS))
-    expected = [sum(np.outer(a, b) for a in row for b in row).ravel() for row in VECTORS]
+    expected = [sum(np.outer(a, b) for a in row for b in row).ravel() / len(row) for row in VECTORS]
     np.testing.assert_allclose(found[:, 20:], expected, rtol=1e-4, atol=1e-4)
     assert ProductSignals("outer").compute_output_shape((3, 4, 5)) == found.shape
 

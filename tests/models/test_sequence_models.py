@@ -73,6 +73,18 @@ def test_an_empty_history_has_a_finite_score(model: SequenceModel) -> None:
     assert np.isfinite(positions(model, 0, 0, 0, 0, 0, 0)).all()
 
 
+def test_scaled_items_are_read_larger_and_scored_as_they_are() -> None:
+    plain = build(parse_params({"name": "sasrec", "embedding_dim": 4, "num_heads": 1}), SPACE)
+    scaled = build(parse_params({"name": "sasrec", "embedding_dim": 4, "num_heads": 1, "scaled_items": True}), SPACE)
+    batch = {name: tf.constant(values) for name, values in SPACE.sample(3).items()}
+    batch["history"] = tf.constant([[0, 2, 3, 4, 5, 6]] * 3, tf.int64)
+    scaled.set_weights(plain.get_weights())
+    np.testing.assert_array_equal(scaled.encode_candidate(batch), plain.encode_candidate(batch))
+    assert np.abs(scaled.encode_query(batch) - plain.encode_query(batch)).max() > 1e-4
+    plain.tokens.table.assign(2.0 * plain.tokens.table)  # sqrt(4)
+    np.testing.assert_allclose(scaled.encode_query(batch), plain.encode_query(batch), atol=1e-6)
+
+
 def test_the_newest_window_alone_is_learnt_from() -> None:
     toy = loaded()
     train = toy.data.train
