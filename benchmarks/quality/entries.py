@@ -118,6 +118,22 @@ _NEXT_ITEM = (
         {"epochs": 45, "batch_size": 32, "newest_window_only": True, **_LAST},
         100,
     ),
+    # The authors' loss, which looks further down the list. In the published order, on the items before the last, the
+    # sampled hit rate after 20 epochs is .806 without scaled items, .825 with, .828 with this step as well.
+    Entry(
+        {"name": "sasrec", "embedding_dim": 64, "scaled_items": True},
+        {
+            "epochs": 40,
+            "batch_size": 32,
+            "learning_rate": 0.002,
+            "learning_rate_schedule": "cosine",
+            "loss": "bce",
+            "newest_window_only": True,
+            **_LAST,
+        },
+        100,
+        "bce",
+    ),
 )
 
 _CRITEO = tuple(
@@ -153,6 +169,6 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "next_item_1m": _NEXT_ITEM,
     # As many items as SASRec's authors read.
     "next_item_published": tuple(
-        replace(entry, history_length=200) if entry.name == "sasrec" else entry for entry in _NEXT_ITEM
+        replace(entry, history_length=200) if entry.model["name"] == "sasrec" else entry for entry in _NEXT_ITEM
     ),
 }

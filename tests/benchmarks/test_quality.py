@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from benchmarks.quality import beside, measures, problem, protocols, table
+from benchmarks.quality import beside, measures, orders, problem, protocols, table
 from benchmarks.quality.entries import ENTRIES, Entry
 from models.registry import parse_params
 from settings.training import TrainingSettings
 
 
-@pytest.mark.parametrize("module", [measures, problem, table])
+@pytest.mark.parametrize("module", [measures, orders, problem, table])
 def test_examples_hold(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert found.attempted
@@ -96,6 +96,21 @@ def test_published_sequences_are_taken_as_they_stand(tmp_path: Path) -> None:
     assert found.data.train.features["item_id"].tolist() == [4, 2, 3]
     assert found.seen is not None
     assert found.seen.tolist() == [[True, False, True], [False, True, False]]
+
+
+def test_two_orders_of_the_same_events_are_compared_whatever_the_numbers() -> None:
+    user, item, time = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 2, 0, 1, 0]), np.array([1, 2, 2, 1, 2, 1])
+    # Their user 2 is our user 0, their items 1, 2, 0 are our 0, 1, 2; they have items 1 and 2 of ours the other way.
+    published = np.array([[0, 1], [0, 2], [1, 1], [2, 1], [2, 0], [2, 2]])
+    found = orders.agreement(user, item, time, published)
+    assert found == {
+        "events": 6,
+        "neighbours with times of their own": 1.0,
+        "neighbours that share a second": 0.0,
+        "last item": pytest.approx(2 / 3),
+    }
+    with pytest.raises(ValueError, match="same events"):
+        orders.agreement(user, item, time, published[1:])
 
 
 def test_a_peer_gets_the_same_rows_and_settings_and_is_judged_by_the_same_measures(tmp_path: Path) -> None:
