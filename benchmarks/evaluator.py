@@ -140,10 +140,10 @@ def evaluator_seconds(folder: Path, config: Config) -> float:
 def numpy_seconds(batch: pa.RecordBatch, models: list[FactorModel], table: item_table.ItemTable) -> float:
     """Return the wall seconds of the same scores, ranks, lists and metrics on the same slices, query by query."""
     started = time.perf_counter()
-    users = [cell[0] for cell in cells_of(batch, columns.USER_ID)]
+    users = [cell[0] for cell in cells_of(batch, columns.USER_ID) if cell]
     rows = tf.strings.to_hash_bucket_fast(users, 4096).numpy()
     factors = [(model._users.numpy()[rows], model._items.numpy()) for model in models]
-    items = table.find(np.array([cell[0] for cell in cells_of(batch, columns.ITEM_ID)], dtype=object))
+    items = table.find(np.array([cell[0] for cell in cells_of(batch, columns.ITEM_ID) if cell], dtype=object))
     ratings = [np.array(cell, np.float64) for cell in cells_of(batch, columns.RATING)]
     seen = [table.find(np.array(cell or [], dtype=object)) for cell in cells_of(batch, columns.SEEN)]
     history = [table.find(np.array(cell or [], dtype=object)) for cell in cells_of(batch, columns.HISTORY)]
@@ -238,6 +238,7 @@ def main() -> None:
             for num_queries in sizes:
                 took = evaluator_seconds(root / str(num_queries), config)
                 seconds[num_queries] = min(took, seconds.get(num_queries, took))
+        assert table is not None
         plain = min(numpy_seconds(rows, models, table) for _ in range(REPEATS))
     fixed, half, full = seconds.values()
     record(

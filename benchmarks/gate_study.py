@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
@@ -36,7 +37,7 @@ QUERIES_A_USER = 4
 MODELS, OUTPUTS = ("candidate", "baseline"), ("rank", "popularity_rank")
 GATE = GateSettings(
     popularity_metric=METRIC,
-    regressions=({"metric": METRIC, "max_relative_loss_per_slice": 0.1},),  # type: ignore[arg-type]
+    regressions=({"metric": METRIC, "max_relative_loss_per_slice": 0.1},),
 )
 
 
@@ -120,7 +121,7 @@ def study(
     loss: float = 0.0,
     copies_popularity: bool = False,
     model_share: float = 0.1,
-) -> dict:
+) -> dict[str, Any]:
     """Return how often each rule refused, over all pairs."""
     rng = np.random.default_rng(seed)
     refused = {"baseline": 0, "popularity": 0}
@@ -132,12 +133,15 @@ def study(
         for rule in refused:
             refused[rule] += not passed[rule]
         overall = next(row for row in rows if (row.slice, row.name) == ("overall", METRIC))
+        assert overall.value is not None
+        assert overall.baseline is not None
+        assert overall.popularity is not None
         naive["baseline"] += overall.value < overall.baseline * 0.98
         naive["popularity"] += overall.value <= overall.popularity
         # NDCG stands first among the metrics of each model and output.
-        width = len(queries[0].values) // 4
-        pairs = np.array([(query.values[0], query.values[2 * width]) for query in queries])
-        correlations.append(np.corrcoef(pairs.T)[0, 1])
+        values = np.array([query.values for query in queries])
+        width = values.shape[1] // 4
+        correlations.append(np.corrcoef(values[:, 0], values[:, 2 * width])[0, 1])
         differences.append(overall.value - overall.baseline)
         baselines.append(overall.baseline)
     return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import kserve  # type: ignore[import-not-found]
+import kserve
 import tensorflow as tf
 
 # As Shortlist's server has it; TensorFlow wants to know before its first tensor.
@@ -20,7 +20,7 @@ _OPTIONAL: dict[str, Any] = {
 }
 
 
-class Recommender(kserve.Model):  # type: ignore[misc]
+class Recommender(kserve.Model):
     """Answers `recommend`."""
 
     def __init__(self, name: str, model_dir: str) -> None:

@@ -16,7 +16,7 @@ import math
 import zlib
 
 import numpy as np
-from scipy.special import stdtrit  # type: ignore[import-untyped]
+from scipy.special import stdtrit
 
 # More groups: closer to the normal quantile (2.01 against 1.96 at 50), and longer accumulators.
 NUM_GROUPS = 50

@@ -74,8 +74,8 @@ def vectors_from_users(train: Rows, num_items: int, seed: int = 0) -> np.ndarray
     Returns:
       float32 `(num_items, dim)`, `dim` at most 32.
     """
-    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
-    from scipy.sparse.linalg import svds  # type: ignore[import-untyped]
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.linalg import svds
 
     items = train.features[CATALOGUE_INDEX]
     inside = (items < num_items) & (train.relevant > 0)

@@ -14,11 +14,11 @@ from typing import Any
 
 os.environ.update(TF_USE_LEGACY_KERAS="1", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
 
-import deepctr  # type: ignore[import-not-found]
+import deepctr
 import numpy as np
 import tf_keras
 from deepctr import models
-from deepctr.feature_column import DenseFeat, SparseFeat  # type: ignore[import-not-found]
+from deepctr.feature_column import DenseFeat, SparseFeat
 
 
 def probabilities(asked: dict[str, Any], rows: Any, seed: int) -> np.ndarray:

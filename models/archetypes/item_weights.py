@@ -64,7 +64,7 @@ def popularity(interactions: Interactions) -> np.ndarray:
 
 def co_occurrences(interactions: Interactions) -> np.ndarray:
     """Return X'X of the 0/1 matrix of users and items, float64 `(num_items, num_items)`."""
-    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+    from scipy.sparse import csr_matrix
 
     shape = (interactions.num_users, interactions.num_items)
     chosen = csr_matrix((np.ones(len(interactions.user)), (interactions.user, interactions.item)), shape=shape)
