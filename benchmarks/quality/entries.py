@@ -119,18 +119,11 @@ _NEXT_ITEM = (
         100,
     ),
     # The authors' loss, which looks further down the list. In the published order, on the items before the last, the
-    # sampled hit rate after 20 epochs is .806 without scaled items, .825 with, .828 with this step as well.
+    # sampled hit rate after 20 epochs is .806 with the newest window of 200 items, .825 with scaled items as well, .842
+    # with all windows of 100 and this schedule (from .002), .849 with vectors of 128.
     Entry(
-        {"name": "sasrec", "embedding_dim": 64, "scaled_items": True},
-        {
-            "epochs": 40,
-            "batch_size": 32,
-            "learning_rate": 0.002,
-            "learning_rate_schedule": "cosine",
-            "loss": "bce",
-            "newest_window_only": True,
-            **_LAST,
-        },
+        {"name": "sasrec", "embedding_dim": 128, "scaled_items": True},
+        {"epochs": 40, "batch_size": 32, "learning_rate_schedule": "cosine", "loss": "bce", **_LAST},
         100,
         "bce",
     ),
@@ -169,6 +162,6 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     "next_item_1m": _NEXT_ITEM,
     # As many items as SASRec's authors read.
     "next_item_published": tuple(
-        replace(entry, history_length=200) if entry.model["name"] == "sasrec" else entry for entry in _NEXT_ITEM
+        replace(entry, history_length=200) if entry.name == "sasrec" else entry for entry in _NEXT_ITEM
     ),
 }
