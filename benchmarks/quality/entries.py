@@ -59,6 +59,8 @@ _CRITEO_EPOCHS = {"fm": 8, "afm": 20}
 _CLICKS_RATE = 0.005
 # For pnn, which starts at .05 by default: the AUC is .815 with this and .814 with .05 on a tenth of the clicks' train,
 # .737 and .743 on a tenth of Criteo's. For nfm, whose default it is: .813 and .808, .742 and .730.
+# For deepfm, which starts at .03: .7437 on ten folds of Criteo's train and .8140 on the clicks' tenth; .7337 and .8140
+# with .05, .7458 and .8135 with .02.
 _SMALL = {"initial_scale": 0.01}
 # On a tenth of train: RMSE .876 at best without L2, rising after two epochs; .867 with .003, .857 with the larger,
 # falling step as well, .853 with .01.

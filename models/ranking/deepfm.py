@@ -25,7 +25,7 @@ class DeepFM(ModelParams):
     embedding_dim: int = Field(16, ge=1, description="Length of a field's vector.")
     hidden_units: tuple[int, ...] = Field((128, 64), description="Hidden layers of the MLP.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of the MLP's hidden values dropped.")
-    initial_scale: float = Field(0.01, gt=0, description="Standard deviation of the field vectors' initial values.")
+    initial_scale: float = Field(0.03, gt=0, description="Standard deviation of the field vectors' initial values.")
 
     def build(self, space: FeatureSpace) -> keras.Model:
         """Return the untrained model."""
