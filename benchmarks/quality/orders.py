@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality.problem import ITEM, USER
-from benchmarks.quality.protocols import PUBLISHED
+from benchmarks.quality.protocols import read_published
 from datasets.movielens import read_1m
 from datasets.quarantine import Quarantine
 
@@ -118,8 +118,8 @@ def main() -> None:
     user, item = (np.unique(events[name].to_numpy(), return_inverse=True)[1] for name in (USER, ITEM))
     many = np.bincount(item)[item] >= _FEWEST_RATINGS
     user, item = (np.unique(ids[many], return_inverse=True)[1] for ids in (user, item))
-    published = np.loadtxt(data / PUBLISHED, dtype=np.int64) - 1
-    print(json.dumps(agreement(user, item, events["timestamp"].to_numpy()[many], published)))
+    time = events["timestamp"].to_numpy()[many]
+    print(json.dumps(agreement(user, item, time, read_published(data))))
 
 
 if __name__ == "__main__":

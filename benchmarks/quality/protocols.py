@@ -136,13 +136,19 @@ def next_item_1m(data: Path, history_length: int, with_validation: bool = False)
 def next_item_published(data: Path, history_length: int, with_validation: bool = False) -> Problem:
     """Return MovieLens 1M in the order that SASRec's authors published, films with five ratings or more; `next_item`.
 
-    `PUBLISHED` has a line of user and item an event, oldest first (SHA-256 b725f3ac).
-
     Raises:
-      FileNotFoundError: it is not there.
+      FileNotFoundError: `PUBLISHED` is not there.
     """
-    user, item = np.loadtxt(data / PUBLISHED, dtype=np.int64, unpack=True) - 1
+    user, item = read_published(data).T
     return next_item(user, item, history_length, with_validation)
+
+
+def read_published(data: Path) -> np.ndarray:
+    """Return user and item of each event, from 0, int64 `(num_events, 2)`, oldest first within a user.
+
+    `PUBLISHED` has them from 1, a line an event (SHA-256 b725f3ac).
+    """
+    return np.loadtxt(data / PUBLISHED, dtype=np.int64) - 1
 
 
 def next_item(user: np.ndarray, item: np.ndarray, history_length: int, with_validation: bool = False) -> Problem:
